@@ -1,0 +1,63 @@
+# Only Python 3.11 or newer (with venv) and make are assumed; everything else comes from the locks.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test unit check format bench chaos lock clean
+
+help: ## show this list
+	@echo 'usage: make TARGET'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime ## the whole product with a seeded shop (HEADLESS=1: unattended; DATA=online_retail: real orders)
+	@$(BIN)/python -m deploy.demo
+
+up: $(VENV)/.runtime ## the whole product, empty, until Ctrl-C
+	@$(BIN)/python -m deploy.stack up
+
+test: $(VENV)/.dev ## all tests, on a real broker and database
+	@$(BIN)/python -m pytest $(PYTEST)
+
+unit: $(VENV)/.dev ## the tests that need no broker, in a minute
+	@$(BIN)/python -m pytest tests/unit tests/property tests/contract $(PYTEST)
+
+check: $(VENV)/.dev ## style, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## figures of this machine
+	@$(BIN)/python -m deploy.bench
+
+chaos: $(VENV)/.dev ## kill services while the chain runs, then compare with the oracle (KILLS=100)
+	@$(BIN)/python -m deploy.chaos
+
+lock: $(VENV)/.dev ## resolve the dependencies of pyproject.toml anew
+	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+clean: ## remove what ran here: data, logs, environment (the jars in ~/.cache/huitou stay)
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy.stack clean; fi
+	rm -rf .local $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp is newer than its lock exactly when the environment holds what the lock says: another run costs nothing.
+$(VENV)/.runtime: requirements.lock | $(BIN)/python
+	$(PIP) -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	$(PIP) -r requirements-dev.lock
+	@touch $@
