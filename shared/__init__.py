@@ -1,0 +1,1 @@
+"""The contract between the services: records, topics, identities, time. Knows no service."""

@@ -1,0 +1,170 @@
+"""The facts about customers that travel on customer-events-v1; knows their shape, not who sends or reads them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Channel = Literal["sms", "email", "wecom", "staff_task"]
+Purpose = Literal["marketing", "service"]
+Mode = Literal["live", "import"]
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """What every fact carries. The record's key is the customer id, its timestamp the arrival; `at` is the event's own time."""
+
+    id: str
+    """Event id, unique per source: the sender's own id, kept over its retries."""
+    at: int
+    """When it happened, milliseconds since 1970 UTC, as the source says."""
+    source: str = ""
+    mode: Mode = "live"
+    """Set by the server: facts of an import change state and never fire."""
+    baseline: int | None = None
+    """Imports only: the logical time at the import's start; instants before it never fire."""
+    confirmed: bool = False
+    """Imports only: the forecast was shown and confirmed, so that instants after the baseline may fire."""
+    contacts: tuple[str, ...] = ()
+    """Names of the contact fields (phone, email, …) that were sealed and sent to contact-points-v1 with this fact."""
+    aliases: tuple[str, ...] = ()
+    """Weaker ids of the same person that the event named beside the customer id."""
+    extra: dict[str, Any] = {}
+    """Unknown envelope fields, kept as they came (never contact data)."""
+
+
+class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One product of an order; `amount` is the line's total in minor units."""
+
+    product: str
+    quantity: int = 1
+    amount: int = 0
+    category: str = ""
+
+
+class OrderPlaced(Fact, frozen=True, kw_only=True, tag="order.placed"):
+    """A purchase, or a newer version of one."""
+
+    order_id: str
+    amount: int
+    """Total in minor units of `currency`."""
+    currency: str
+    version: int = 1
+    """A higher version replaces the order; the same version again is a duplicate."""
+    kind: Literal["first", "repeat", "renewal", "upsell", ""] = ""
+    channel: str = ""
+    shop_id: str = ""
+    guide_id: str = ""
+    discount: int = 0
+    coupon: str = ""
+    lines: tuple[Line, ...] = ()
+
+
+class OrderRefunded(Fact, frozen=True, kw_only=True, tag="order.refunded"):
+    """Money paid back, for an order or for none in particular."""
+
+    refund_id: str
+    amount: int
+    """What was paid back, positive, in minor units."""
+    currency: str
+    order_id: str = ""
+    """Empty: a refund that names no order; it lowers the amount on its own day."""
+
+
+class OrderCancelled(Fact, frozen=True, kw_only=True, tag="order.cancelled"):
+    """The order never counted."""
+
+    order_id: str
+
+
+class ProductViewed(Fact, frozen=True, kw_only=True, tag="product.viewed"):
+    """A view of a product, or a heartbeat while it stays visible: gaps of at most 60 s between two beats count as seen."""
+
+    product: str
+    category: str = ""
+    session: str = ""
+
+
+class PageViewed(Fact, frozen=True, kw_only=True, tag="page.viewed"):
+    """A page or screen; kept, not yet used."""
+
+    name: str = ""
+    path: str = ""
+
+
+class TraitsSet(Fact, frozen=True, kw_only=True, tag="traits.set"):
+    """Attributes of the customer; the latest `at` wins for each name. Known: birthday (YYYY-MM-DD or --MM-DD), guide, zone, level."""
+
+    traits: dict[str, Any]
+
+
+class ConsentSet(Fact, frozen=True, kw_only=True, tag="consent.set"):
+    """Consent given or withdrawn for one channel and purpose; the latest `at` wins. Channel "all" withdrawn is an opt-out of everything."""
+
+    channel: Channel | Literal["all"]
+    purpose: Purpose
+    granted: bool
+    proof: str = ""
+
+
+class MessageReported(Fact, frozen=True, kw_only=True, tag="message.reported"):
+    """What became of a message, told by the notifier or by a provider's receipt."""
+
+    command_id: str
+    rule: str
+    channel: Channel
+    status: Literal[
+        "sent",
+        "assumed_sent",
+        "delivered",
+        "opened",
+        "clicked",
+        "failed",
+        "expired",
+        "suppressed",
+        "abandoned",
+        "replied",
+    ]
+    reason: str = ""
+
+
+class Tracked(Fact, frozen=True, kw_only=True, tag="tracked"):
+    """Any other event: accepted and kept, not yet used."""
+
+    name: str
+    properties: dict[str, Any] = {}
+
+
+CustomerFact = (
+    OrderPlaced
+    | OrderRefunded
+    | OrderCancelled
+    | ProductViewed
+    | PageViewed
+    | TraitsSet
+    | ConsentSet
+    | MessageReported
+    | Tracked
+)
+
+
+class ContactPoint(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="contact.point"):
+    """A sealed address on contact-points-v1, keyed by "customer id/field". `sealed` opens only with alias and field (see shared/sealing.py)."""
+
+    alias: str
+    field: str
+    sealed: str
+    at: int
+
+
+class RejectedEvent(msgspec.Struct, frozen=True, tag_field="type", tag="event.rejected"):
+    """An event that ingest refused after accepting its request (Segment's batches): reason and sealed bytes."""
+
+    id: str
+    source: str
+    path: str
+    """Where in the request, e.g. `$.batch[3].properties.total`."""
+    reason: str
+    sealed: str
+    """base64 of the sealed bytes (shared/sealing.py, alias "rejected-event", field = `id`)."""
+    received_at: int

@@ -1,0 +1,31 @@
+"""Ids derived from what they name; knows no clock and no randomness."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+
+NAMESPACE = uuid.UUID("6d1f1a5e-8d6e-5b53-9c1b-2f0a7b1f4e21")
+"""Our uuid5 namespace; changing it changes every command id."""
+
+
+def derived_id(*parts: str | int) -> str:
+    """uuid5 of the canonical JSON of `parts`: the same parts give the same id for ever."""
+    return str(uuid.uuid5(NAMESPACE, json.dumps(parts, ensure_ascii=False, separators=(",", ":"))))
+
+
+def command_id(rule: str, customer: str, trigger_key: str, *, step: int = 0, position: int = 0) -> str:
+    """Id of a command: never the attempt, the clock or the rule's version."""
+    return derived_id(rule, customer, trigger_key, step, position)
+
+
+def share_of(salt: str, customer: str) -> float:
+    """A number in [0, 1) fixed for this customer and salt, even over customers: for holdouts, splits and spreading."""
+    digest = hashlib.blake2b(f"{salt}\0{customer}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def hash64(text: str) -> int:
+    """A signed 64-bit hash of `text`, the same in every process."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)

@@ -1,0 +1,98 @@
+"""What the trigger engine asks of the notifier, and the reasons it gives; knows shapes, not how anything is sent."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from shared.events import Channel, Purpose
+
+Verdict = Literal["send", "defer", "skip"]
+
+
+class SendMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="send"):
+    """One message to one customer (or, by channel staff_task, one task to his guide), once."""
+
+    command_id: str
+    customer: str
+    rule: str
+    trigger_key: str
+    step: int = 0
+    position: int = 0
+    """Place in the touch: 0 the message itself, 1… its companions."""
+    channel: Channel
+    purpose: Purpose
+    template: str
+    alias: str = ""
+    """Customer id under which the address was sealed."""
+    field: str = ""
+    """Contact field of the address: phone, email, external_userid."""
+    guide: str = ""
+    """Staff id, for staff_task and for the sender of a WeCom mass message."""
+    variables: dict[str, Any] = {}
+    effective_at: int
+    """The instant that caused it."""
+    decided_at: int
+    """Logical time of the decision."""
+    send_by: int
+    """After this logical time it must not go any more."""
+    policy: int
+    """Version of the policy that decided."""
+
+
+class CancelMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="cancel"):
+    """Do not send this command if it has not gone yet."""
+
+    command_id: str
+    customer: str
+    reason: str
+    decided_at: int
+
+
+OutreachCommand = SendMessage | CancelMessage
+
+
+class Gate(msgspec.Struct, frozen=True, array_like=True):
+    """One gate's verdict, e.g. ("consent", "pass", "sms")."""
+
+    name: str
+    verdict: Literal["pass", "defer", "skip"]
+    detail: str = ""
+
+
+class CandidateDecided(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="candidate.decided"
+):
+    """Why a candidate was sent, deferred or skipped: one record per candidate and decision."""
+
+    id: str
+    customer: str
+    rule: str
+    trigger_key: str
+    effective_at: int
+    decided_at: int
+    verdict: Verdict
+    reason: str
+    """Name of the deciding gate, "sent" for a send; see docs/semantics.md for the list."""
+    until: int | None = None
+    """Deferred: when it is looked at again."""
+    gates: tuple[Gate, ...] = ()
+    facts: dict[str, Any] = {}
+    commands: tuple[str, ...] = ()
+    policy: int
+
+
+class DeliveryDecided(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="delivery.decided"
+):
+    """What the notifier decided about a command: its terminal state and reason."""
+
+    id: str
+    command_id: str
+    customer: str
+    rule: str
+    channel: Channel
+    state: str
+    reason: str = ""
+    at: int

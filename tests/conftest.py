@@ -1,0 +1,86 @@
+"""Fixtures that every test may ask for: a running broker, a fresh database, topics of its own, the shared data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Generator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.support.data import data_directory
+from tests.support.stack import House, Topics, fresh_database, house
+
+pytest_plugins = ["pytester"]
+
+_SKIPPED_DATA = pytest.StashKey[list[str]]()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def running() -> AsyncIterator[House]:
+    """The house of the session; starts nothing by itself."""
+    chosen = house(os.environ)
+    try:
+        yield chosen
+    finally:
+        await chosen.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def broker(running: House) -> str:
+    """Bootstrap address of a real Kafka, one for the whole session."""
+    return await running.kafka()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def database_server(running: House) -> str:
+    """Address of a real PostgreSQL whose user may create databases."""
+    return await running.database()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def database_url(database_server: str) -> AsyncIterator[str]:
+    """SQLAlchemy address of an empty database, fresh for each test module."""
+    async with fresh_database(database_server) as url:
+        yield url
+
+
+@pytest_asyncio.fixture
+async def topics(broker: str) -> Topics:
+    """Creates uniquely named topics: `await topics.create("orders", partitions=3)`."""
+    return Topics(broker)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The shared data set; a test that asks for it also bears the mark `data`."""
+    directory = data_directory()
+    if not directory.is_dir():
+        pytest.skip(f"no shared data at {directory}; HUITOU_DATA names another place")
+    return directory
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_SKIPPED_DATA] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and item.get_closest_marker("data") is not None:
+        item.config.stash[_SKIPPED_DATA].append(item.nodeid)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where the data is there, a skipped data test is a hole in the proof: the run fails."""
+    if session.config.stash[_SKIPPED_DATA] and data_directory().is_dir():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash[_SKIPPED_DATA] and data_directory().is_dir():
+        terminalreporter.section("data tests skipped although the data is there", red=True)
+        for nodeid in config.stash[_SKIPPED_DATA]:
+            terminalreporter.line(nodeid)

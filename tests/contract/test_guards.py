@@ -1,0 +1,157 @@
+"""Each guard of the house is seen to fail on a planted fault, and to pass without it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+CONFIG = ROOT / "pyproject.toml"
+
+
+def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("line", "banned"),
+    [
+        ("import datetime; x = datetime.datetime.now(datetime.UTC)", "`datetime.datetime.now` is banned"),
+        ("from datetime import date; x = date.today()", "`datetime.date.today` is banned"),
+        ("import time; x = time.time()", "`time.time` is banned"),
+        ("from time import time_ns; x = time_ns()", "`time.time_ns` is banned"),
+        ("import random; x = random.random()", "`random` is banned"),
+        ("from uuid import uuid4; x = uuid4()", "`uuid.uuid4` is banned"),
+        ("import numpy as np; x = np.random.default_rng()", "`numpy.random` is banned"),
+    ],
+)
+def test_clock_and_chance_are_refused_everywhere_but_in_the_clock(tmp_path: Path, line: str, banned: str) -> None:
+    code = "\n".join(line.split("; ")) + "\n"
+    verdicts = {}
+    for name in ("services/segmenter/logic.py", "shared/clock.py"):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True)
+        file.write_text(code, encoding="utf-8")
+        shutil.copy(CONFIG, tmp_path)
+        verdicts[name] = run(
+            str(BIN / "ruff"),
+            "check",
+            "--no-cache",
+            "--select",
+            "TID251",
+            "--output-format=concise",
+            name,
+            cwd=tmp_path,
+        )
+
+    assert banned in verdicts["services/segmenter/logic.py"].stdout
+    assert verdicts["shared/clock.py"].returncode == 0
+
+
+def package(root: Path, files: dict[str, str]) -> None:
+    """A small tree with the product's package names, and its import contracts."""
+    names = tomllib.loads(CONFIG.read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    for name in names:
+        folder = root / name.replace(".", "/")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "__init__.py").touch()
+    modules = dict.fromkeys(("services/profile/logic.py", "shared/events.py", "shared/ids.py"), "")
+    modules |= dict.fromkeys(("services/segmenter/rules.py", "services/segmenter/state.py"), "")
+    for path, text in (modules | files).items():
+        (root / path).write_text(text, encoding="utf-8")
+    shutil.copy(CONFIG, root)
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "contract"),
+    [
+        ("services/profile/logic.py", "import services.segmenter", "Services know each other through topics only"),
+        ("shared/ids.py", "import services.profile", "Deployment knows services, services know what is shared"),
+        ("services/profile/logic.py", "import deploy.stack", "Deployment knows services, services know what is shared"),
+        ("services/profile/logic.py", "import asyncio", "Decisions are pure"),
+        ("services/segmenter/state.py", "import time", "Decisions are pure"),
+        ("services/segmenter/rules.py", "import sqlalchemy", "Decisions are pure"),
+        ("shared/events.py", "import aiokafka", "Decisions are pure"),
+        ("deploy/oracle/__init__.py", "import services.profile", "The oracle computes by itself"),
+    ],
+)
+def test_an_import_across_a_border_breaks_its_contract(tmp_path: Path, path: str, line: str, contract: str) -> None:
+    package(tmp_path, {path: f"{line}\n"})
+    verdict = run(str(BIN / "lint-imports"), "--no-cache", cwd=tmp_path)
+
+    broken = [each for each in verdict.stdout.splitlines() if each.endswith("BROKEN")]
+    assert verdict.returncode == 1, verdict.stdout
+    assert len(broken) == 1
+    assert broken[0].startswith(contract)
+
+
+def test_a_tree_without_such_imports_keeps_all_contracts(tmp_path: Path) -> None:
+    package(tmp_path, {})
+    verdict = run(str(BIN / "lint-imports"), "--no-cache", cwd=tmp_path)
+
+    assert verdict.returncode == 0, verdict.stdout
+
+
+def test_our_packages_are_those_of_this_checkout() -> None:
+    import deploy  # noqa: PLC0415 - what counts is where they come from
+    import services  # noqa: PLC0415
+    import shared  # noqa: PLC0415
+
+    found = [Path(str(package.__file__)).parent.parent for package in (deploy, services, shared)]
+
+    assert found == [ROOT, ROOT, ROOT]
+
+
+def test_every_package_is_listed() -> None:
+    listed = set(tomllib.loads(CONFIG.read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"])
+    found = {
+        ".".join(file.parent.relative_to(ROOT).parts)
+        for top in ("deploy", "services", "shared")
+        for file in (ROOT / top).rglob("__init__.py")
+    }
+
+    assert listed == found
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_locks_pin_every_package_by_hash_and_name_no_host(lock: str) -> None:
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    requirements = text.replace("\\\n", " ").splitlines()
+
+    assert requirements
+    assert all("==" in line and "--hash=sha256:" in line for line in requirements)
+    assert "://" not in text
+    assert "--index" not in text
+
+
+def test_both_locks_agree() -> None:
+    def pins(lock: str) -> set[str]:
+        lines = (ROOT / lock).read_text(encoding="utf-8").splitlines()
+        return {line.split(" ")[0] for line in lines if not line.startswith(" ")}
+
+    assert pins("requirements.lock") <= pins("requirements-dev.lock")
+
+
+def test_a_data_test_that_is_skipped_although_the_data_is_there_fails_the_run(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makeini("[pytest]\nmarkers =\n    data: needs data")
+    pytester.makeconftest(
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from tests.conftest import pytest_configure, pytest_runtest_makereport\n"
+        "from tests.conftest import pytest_sessionfinish, pytest_terminal_summary\n"
+    )
+    pytester.makepyfile("import pytest\n\n@pytest.mark.data\ndef test_it():\n    pytest.skip('no time')\n")
+    monkeypatch.setenv("HUITOU_DATA", str(pytester.path))
+    there = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    monkeypatch.setenv("HUITOU_DATA", str(pytester.path / "elsewhere"))
+    elsewhere = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+
+    there.stdout.fnmatch_lines(["*data tests skipped although the data is there*", "*::test_it"])
+    assert (there.ret, elsewhere.ret) == (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.OK)
