@@ -1,0 +1,93 @@
+"""What a partition has to say until its batch ends: outputs, bundles and dead letters as bytes; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic
+
+from shared import codec
+from shared.chain import Origin
+from shared.deadletters import DeadLetter
+from shared.partitioning import partition_of
+from shared.streams.batch import Emit, Record
+from shared.streams.entry import Entry
+from shared.streams.fold import Fold, Outcome, S
+from shared.streams.head import NO_LINKS, Links
+from shared.streams.rules import BrokenInvariantError, Off, Rule
+from shared.topics import DEAD_LETTERS, MAX_RECORD
+
+Seal = Callable[[str, str, bytes], str]
+"""(alias, field, bytes) → sealed text, for the content of dead letters."""
+KEY_LIMIT = 4_096
+"""Bytes a key may have: keys stand in outputs, changelog and dead letters, which have a limit of their own."""
+
+
+class OversizedOutputError(ValueError):
+    """An output, or a state to be kept, is above the broker's record limit (rule 5)."""
+
+
+class Outgoing(Generic[S]):
+    """`emits` and `letters` grow with the batch; `take` hands them over."""
+
+    def __init__(self, fold: Fold[S], partition: int, seal: Seal, off: Off) -> None:
+        self._fold, self._partition, self._seal, self._off = fold, partition, seal, off
+        self.emits: list[Emit] = []
+        self.letters: list[Emit] = []
+
+    def take(self) -> tuple[list[Emit], list[Emit]]:
+        """Outputs and dead letters since the last time."""
+        taken = self.emits, self.letters
+        self.emits, self.letters = [], []
+        return taken
+
+    def record(
+        self, topic: str, key: bytes | None, value: Any, *, partition: int | None = None, headers: Any = ()
+    ) -> Emit:
+        """One record; without a partition the key decides. OversizedOutputError above the limit."""
+        encoded = codec.encode(value)
+        size = len(encoded) + len(key or b"")
+        if size > MAX_RECORD and Rule.RECORD_LIMIT not in self._off:
+            raise OversizedOutputError(f"an output to {topic} has {size} bytes, the limit is {MAX_RECORD}")
+        return Emit(topic, partition_of(key or b"") if partition is None else partition, key, encoded, headers)
+
+    def of_step(self, entry: Entry[S], outcome: Outcome[S], origin: Origin, links: Links) -> list[Emit]:
+        """The bundle for the next hop, then what leaves the chain."""
+        emits = []
+        if outcome.steps is not None and self._fold.bundle is not None:
+            emits.append(self.bundle(entry, origin, links, as_of=outcome.as_of, steps=outcome.steps))
+        for output in outcome.outputs:
+            own = output.partition is None and output.key == entry.name
+            partition = self._partition if own else output.partition
+            key = entry.key if own else output.key.encode()
+            emits.append(self.record(output.topic, key, output.value, partition=partition, headers=output.headers))
+        return emits
+
+    def bundle(self, entry: Entry[S], origin: Origin, links: Links, **body: Any) -> Emit:
+        """The one record of this customer and origin for the next hop."""
+        if self._fold.bundle is None or self._fold.output is None:
+            raise BrokenInvariantError(f"{self._fold.name}: a bundle without a next hop")
+        if links is not NO_LINKS:
+            body |= {"seen": links.seen, "absorbed": (*links.absorbed, tuple(sorted(links.marks)))}
+        bundle = self._fold.bundle(origin=origin, **body)
+        return self.record(self._fold.output, entry.key, bundle, partition=self._partition)
+
+    def feedback(self, to: str, value: Any) -> None:
+        """To another id of this same service, by its own input."""
+        self.emits.append(self.record(self._fold.input, to.encode(), value))
+
+    def bury(self, record: Record, error: Exception, customer: str | None = None) -> None:
+        """The record as a dead letter: where it stood, why, its bytes sealed."""
+        where = f"{self._fold.input}/{self._partition}/{record.offset}"
+        key = (record.key or b"")[:KEY_LIMIT]
+        letter = DeadLetter(
+            service=self._fold.name,
+            topic=self._fold.input,
+            partition=self._partition,
+            offset=record.offset,
+            customer=customer if customer is not None else key.decode(errors="replace"),
+            reason=f"{type(error).__name__}: {error}"[:500],
+            arrived=record.timestamp,
+            sealed=self._seal("dead-letter", where, (record.value or b"")[: MAX_RECORD // 2]),
+        )
+        buried = Emit(DEAD_LETTERS.name, self._partition, None if record.key is None else key, codec.encode(letter))
+        self.letters.append(buried)

@@ -1,0 +1,372 @@
+"""The engine of one partition: fences, marks, redirects, time and broadcasts around a service's fold; pure but for its own memory."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Generic
+
+import msgspec
+
+from shared import codec
+from shared.chain import NEVER, NOWHERE, CutsPublished, Forwarded, Fragment, Origin, PolicyPublished, Tick
+from shared.streams import linking
+from shared.streams.batch import Batch, Counts, Record
+from shared.streams.entry import Entry
+from shared.streams.fold import Columns, Context, Fold, Outcome, S
+from shared.streams.head import (
+    PARTITION_KEY,
+    STATE_LIMIT,
+    Head,
+    Links,
+    PartitionValues,
+    decode_values,
+    encode_values,
+    pack,
+    unpack,
+)
+from shared.streams.outgoing import KEY_LIMIT, Outgoing, OversizedOutputError, Seal
+from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
+from shared.streams.store import Store
+from shared.topics import CUSTOMER_EVENTS, EPOCH, MAX_RECORD
+
+Broadcast = CutsPublished | PolicyPublished
+
+
+class Partition(Generic[S]):
+    """Apply records one by one, then `drain` the batch. Restore the changelog first, record by record."""
+
+    def __init__(self, fold: Fold[S], *, partition: int, seal: Seal, scenario: bool = False, off: Off = ALL_ON) -> None:
+        self.fold, self.partition, self.counts = fold, partition, Counts()
+        self._scenario, self._off = scenario, off
+        self._out = Outgoing(fold, partition, seal, off)
+        self._front = fold.input == CUSTOMER_EVENTS.name
+        self.store = Store(fold.columns)
+        self._body = msgspec.msgpack.Encoder().encode
+        self._state = msgspec.msgpack.Decoder(fold.state).decode
+        self.next, self.clock = 0, 0
+        self._last: Origin = NOWHERE
+        self._broadcasts: dict[str, tuple[bytes, int]] = {}
+        self._versions: dict[str, tuple[int, str]] = {}
+        self._entries: dict[bytes, Entry[S]] = {}
+        self._checksum = ""
+        self._quiet, self._since = True, 0
+
+    # --- recovery
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        """One changelog record, in any order: the highest counter of a key wins."""
+        if key == PARTITION_KEY:
+            values = decode_values(value)
+            if values.next >= self.next:
+                self.next, self._last, self.clock = values.next, values.last, values.clock
+                self._broadcasts = values.broadcasts
+            return
+        self.store.restore(key, value)
+
+    def restored(self) -> None:
+        """The changelog is read: rebuild the columns and take over what is in force."""
+        for tag, (raw, clock) in sorted(self._broadcasts.items()):
+            broadcast = _broadcast(tag, raw)
+            self._versions[tag] = broadcast.version
+            self.fold.adopt(broadcast, clock)
+        for row, value in enumerate(self.store.values):
+            head, body = unpack(value)
+            self._index(
+                row, due=head.due, live=not head.links.redirect and not head.frozen, state=self._load(head.schema, body)
+            )
+
+    # --- one record
+
+    def apply(self, record: Record) -> bool:
+        """Take the next record. True: the batch must be drained before the next one (an epoch tick)."""
+        if record.offset != self.next and Rule.CONTIGUOUS not in self._off:
+            raise BrokenInvariantError(
+                f"{self.fold.input}[{self.partition}]: offset {record.offset} follows {self.next - 1}: "
+                "records are missing, or state and topic do not belong together"
+            )
+        self.next = record.offset + 1
+        self.counts.records += 1
+        self._since += 1
+        self._checksum = checksum(record)
+        try:
+            decoded = self.fold.records(record.value or b"")
+            origin = self._origin(decoded, record)
+        except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, RecursionError) as error:
+            self._poison(record, error)
+            return False
+        kind = type(decoded)
+        if kind is Tick:
+            return self._tick(record, decoded, origin)
+        if kind is CutsPublished or kind is PolicyPublished:
+            self._broadcast(record, decoded, origin)
+            return False
+        if record.key is None:
+            self._poison(record, ValueError("the record has no key"))
+            return False
+        if len(record.key) > KEY_LIMIT:
+            self._poison(record, ValueError(f"the key has {len(record.key)} bytes, the limit is {KEY_LIMIT}"))
+            return False
+        self._customer(record, record.key, decoded, origin)
+        return False
+
+    def _origin(self, decoded: Any, record: Record) -> Origin:
+        if self._front:
+            return Origin(EPOCH, self.partition, record.offset)
+        if type(decoded) is Fragment:
+            step = 0 if Rule.FRAGMENT_PLACE in self._off else 1
+            place = self._last._replace(step=self._last.step + step)
+            self._last = place  # every fragment takes a place of its own, duplicates too
+            return place
+        origin: Origin | None = decoded.origin
+        if origin is None:
+            raise msgspec.ValidationError("origin: missing, every record of the chain carries one")
+        self._last = max(self._last, origin)
+        return origin
+
+    def _customer(self, record: Record, key: bytes, decoded: Any, origin: Origin) -> None:
+        inner = not self._front and type(decoded) is Fragment
+        try:
+            entry = self._entry(key)
+        except UnicodeDecodeError as error:
+            self._poison(record, error)
+            return
+        if not inner and origin <= entry.origin and Rule.FENCE not in self._off:
+            self.counts.fenced += 1
+            return
+        if entry.frozen:
+            self._poison(record, ValueError("the customer's state is frozen: it is above the limit"))
+            return
+        place = entry.origin if inner else origin
+        if entry.links.redirect:
+            act = partial(linking.redirect, entry, decoded, origin, record.timestamp, self._out)
+            self._hand_over(record, entry, place, act)
+            return
+        mark = linking.mark_of(decoded)
+        if mark and entry.links.marks.get(mark[0], NOWHERE) >= mark[1] and Rule.MARKS not in self._off:
+            self.counts.duplicates += 1
+            return
+        if linking.wants_hand_over(decoded):
+            act = partial(linking.surrender, self.fold, entry, decoded, origin, self.clock, self._out)
+            self._hand_over(record, entry, place, act)
+            return
+        links, size = linking.links_after(entry.links, decoded, mark), len(record.value or b"")
+        taken = _Taken(record, place, origin, links, size)
+        self._step(entry, taken, partial(self._take, entry, decoded))
+
+    def _take(self, entry: Entry[S], decoded: Any, context: Context) -> Outcome[S] | None:
+        if type(decoded) is Fragment:
+            return self.fold.absorb(entry.state, decoded.body, context)
+        if type(decoded) is Forwarded:
+            context = msgspec.structs.replace(context, alias=decoded.source, arrived=decoded.arrived)
+            return self.fold.on_record(entry.state, decoded.event, context)
+        return self.fold.on_record(entry.state, decoded, context)
+
+    # --- a step and what follows from it
+
+    def _step(self, entry: Entry[S], taken: _Taken, take: Callable[[Context], Outcome[S] | None]) -> bool:
+        """Run the fold for one customer; False if it was poison: then nothing of the state has changed."""
+        links = taken.links
+        try:
+            outcome = take(self._context(entry, taken))
+            emits = [] if outcome is None else self._out.of_step(entry, outcome, taken.origin, links)
+            size = self._size(entry, outcome, links, taken.size)
+        except Exception as error:  # whatever fails in a step is poison for this (record, customer) alone
+            if Rule.POISON in self._off:
+                raise
+            self._poison(taken.record, error, customer=entry.name)
+            return False
+        if outcome is None:
+            self.counts.duplicates += 1
+            if links is not entry.links:
+                entry.links, entry.size = links, size
+                self._touch(entry, taken.place)
+            return True
+        self.counts.steps += 1
+        self._out.emits += emits
+        entry.state, entry.due, entry.links = outcome.state, outcome.due, links
+        entry.size = size
+        entry.frozen = size > STATE_LIMIT and Rule.FROZEN not in self._off
+        self._touch(entry, taken.place)
+        return True
+
+    def _size(self, entry: Entry[S], outcome: Outcome[S] | None, links: Links, record_size: int) -> int:
+        """Of the stored value, in bytes: estimated from above, exact once above the limit. Raises where it cannot be stored."""
+        if outcome is not None and not -NEVER <= outcome.due <= NEVER:
+            raise ValueError(f"due: {outcome.due} is beyond what can be kept")
+        size = entry.size + 2 * record_size
+        if size > STATE_LIMIT and Rule.FROZEN not in self._off:
+            size = len(pack(Head(links=links), self._body(entry.state if outcome is None else outcome.state)))
+        if size > MAX_RECORD and Rule.RECORD_LIMIT not in self._off:
+            raise OversizedOutputError(
+                f"the customer's state would have {size} bytes, the limit of a record is {MAX_RECORD}"
+            )
+        return size
+
+    def _context(self, entry: Entry[S], taken: _Taken) -> Context:
+        whole, arrived = linking.whole(taken.links), taken.record.timestamp
+        return Context(entry.name, entry.name, self.clock, arrived, taken.origin, whole, self._scenario)
+
+    def _hand_over(self, record: Record, entry: Entry[S], place: Origin, act: Callable[[], None]) -> None:
+        """Run what sends a state or a record on to another id; where it fails, that is poison like a failing step."""
+        sent = len(self._out.emits)
+        try:
+            act()
+        except Exception as error:  # as in _step: whatever it is, this record alone is rejected
+            if Rule.POISON in self._off:
+                raise
+            del self._out.emits[sent:]
+            self._poison(record, error, customer=entry.name)
+            return
+        self._touch(entry, place)
+
+    # --- time and broadcasts
+
+    def _tick(self, record: Record, tick: Tick, origin: Origin) -> bool:
+        if self._front and not self._valid(record, tick):
+            return False
+        before = self.clock
+        if tick.as_of <= before:
+            return False
+        self.clock = tick.as_of
+        self.counts.ticks += 1
+        for row in self.store.due_rows(tick.as_of).tolist():
+            entry = self._entry(self.store.keys[row])
+            if origin <= entry.origin or entry.links.redirect or entry.frozen:
+                continue
+            taken = _Taken(record, origin, origin, entry.links, 0)
+            if not self._step(entry, taken, partial(self.fold.on_time, entry.state)):
+                entry.due = NEVER  # not again at every tick; the customer's next record computes it anew
+                self._touch(entry, origin)
+        outputs = self.fold.after_tick(before, tick, self._columns())
+        self._quiet = self._quiet and not outputs
+        record_of = self._out.record
+        self._out.emits += [
+            record_of(o.topic, o.key.encode(), o.value, partition=o.partition, headers=o.headers) for o in outputs
+        ]
+        self._forward(tick, origin)
+        return self.fold.closes_batch(before, tick) and Rule.EPOCH_CLOSE not in self._off
+
+    def _valid(self, record: Record, tick: Tick) -> bool:
+        if tick.scenario:
+            if not self._scenario:
+                self._poison(record, ValueError("a scenario tick on a stack that runs in real time"))
+            return self._scenario
+        if tick.as_of > record.timestamp:
+            self.counts.ticks_ignored += 1
+            return False
+        return True
+
+    def _broadcast(self, record: Record, broadcast: Broadcast, origin: Origin) -> None:
+        tag = "cuts.published" if type(broadcast) is CutsPublished else "policy.published"
+        in_force = self._versions.get(tag)
+        if in_force is not None and broadcast.version <= in_force:
+            return
+        try:
+            self.fold.adopt(broadcast, self.clock)
+        except (ValueError, msgspec.ValidationError) as error:
+            self._poison(record, error)
+            return
+        self._quiet = False
+        self._versions[tag] = broadcast.version
+        self._broadcasts = self._broadcasts | {tag: (codec.encode(broadcast), self.clock)}
+        for row in self.fold.touched(broadcast, self._columns()).tolist():
+            entry = self._entry(self.store.keys[row])
+            if origin <= entry.origin or entry.links.redirect or entry.frozen:
+                continue
+            taken = _Taken(record, origin, origin, entry.links, 0)
+            self._step(entry, taken, partial(self.fold.on_broadcast, entry.state, broadcast))
+        self._forward(broadcast, origin)
+
+    def _forward(self, broadcast: Tick | Broadcast, origin: Origin) -> None:
+        if self.fold.output is not None:
+            forwarded = msgspec.structs.replace(broadcast, origin=origin)
+            self._out.emits.append(self._out.record(self.fold.output, None, forwarded, partition=self.partition))
+
+    def _poison(self, record: Record, error: Exception, customer: str | None = None) -> None:
+        self.counts.poison += 1
+        self._quiet = False
+        self._out.bury(record, error, customer)
+
+    # --- memory
+
+    def _entry(self, key: bytes) -> Entry[S]:
+        entry = self._entries.get(key)
+        if entry is None:
+            name = key.decode()
+            value = self.store.get(key)
+            if value is None:
+                entry = Entry(key, name, self.fold.empty(), self.fold.schema)
+            else:
+                head, body = unpack(value)
+                entry = Entry.stored(
+                    key, name, head, self._load(head.schema, body), size=len(value), schema=self.fold.schema
+                )
+            self._entries[key] = entry
+        return entry
+
+    def _load(self, schema: int, body: bytes) -> S:
+        return self._state(body) if schema == self.fold.schema else self.fold.upgrade(schema, body)
+
+    def _touch(self, entry: Entry[S], place: Origin) -> None:
+        entry.origin, entry.dirty = place, True
+        entry.counter += 1
+        self._quiet = False
+        if entry.row < 0:
+            entry.row = self.store.put(entry.key, b"")
+        self._index(entry.row, due=entry.due, live=not entry.links.redirect and not entry.frozen, state=entry.state)
+
+    def _index(self, row: int, *, due: int, live: bool, state: S) -> None:
+        self.store.index(row, due=due if live else NEVER, live=live, own=self.fold.row(state))
+
+    def _columns(self) -> Columns:
+        return self.store.columns
+
+    # --- the end of a batch
+
+    def drain(self) -> Batch:
+        """Everything since the last drain, as effects; the partition's memory already holds the new state."""
+        customers = []
+        for entry in self._entries.values():
+            if entry.dirty:
+                value = entry.pack(self._body)
+                self.store.put(entry.key, value)
+                customers.append((entry.key, value))
+        values = PartitionValues(self.next, self._last, self.clock, self._broadcasts)
+        emits, letters = self._out.take()
+        batch = Batch(
+            emits=emits + letters,
+            customers=customers,
+            values=encode_values(values),
+            next=self.next,
+            metadata=self._checksum,
+            quiet=self._quiet,
+            records=self._since,
+            poison=len(letters),
+        )
+        self._entries, self._quiet, self._since = {}, True, 0
+        return batch
+
+
+class _Taken(msgspec.Struct, frozen=True, gc=False):
+    """A record on its way through a step: the head's new origin is `place`, what it causes carries `origin`."""
+
+    record: Any
+    place: Origin
+    origin: Origin
+    links: Links
+    size: int
+    """Bytes of the record, for the estimate of the state's."""
+
+
+def _broadcast(tag: str, raw: bytes) -> Broadcast:
+    """The broadcast kept under `tag` in the partition values."""
+    if tag == "cuts.published":
+        return msgspec.json.decode(raw, type=CutsPublished)
+    return msgspec.json.decode(raw, type=PolicyPublished)
+
+
+def checksum(record: Record) -> str:
+    """Fingerprint of a record for the commit's metadata (rule 8)."""
+    return f"{record.offset}:{zlib.crc32((record.key or b'') + b'|' + (record.value or b'')):08x}"

@@ -1,0 +1,35 @@
+"""How much poison is too much: a share of the records of the last minute; knows no record."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
+
+WINDOW_SECONDS = 60.0
+
+
+class PoisonLimit:
+    """Counts records and poison; raises once both a number and a share are exceeded within a minute (rule 11)."""
+
+    def __init__(self, *, share: float = 0.5, at_least: int = 200, off: Off = ALL_ON) -> None:
+        self._share, self._at_least, self._off = share, at_least, off
+        self._seen: deque[tuple[float, int, int]] = deque()
+        self._records = self._poison = 0
+
+    def count(self, now: float, records: int, poison: int) -> None:
+        """`now` in seconds of any steady clock."""
+        self._seen.append((now, records, poison))
+        self._records += records
+        self._poison += poison
+        while self._seen[0][0] < now - WINDOW_SECONDS:
+            _, old_records, old_poison = self._seen.popleft()
+            self._records -= old_records
+            self._poison -= old_poison
+        if (
+            Rule.POISON_LIMIT not in self._off
+            and self._poison >= self._at_least
+            and self._poison > self._share * self._records
+        ):
+            msg = f"{self._poison} of the last minute's {self._records} records were poison: the worker stops before it drains the topic into dead letters"
+            raise BrokenInvariantError(msg)

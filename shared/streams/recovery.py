@@ -1,0 +1,143 @@
+"""State from the changelog and the place to go on from; serves nothing itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError
+from aiokafka.structs import OffsetAndMetadata
+
+from shared.log import Log
+from shared.streams.head import PARTITION_KEY
+from shared.streams.partition import Partition, checksum
+from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
+
+READ = 20_000
+"""Records per poll while a changelog is read."""
+COORDINATOR_SECONDS = 30.0
+
+
+async def replay(
+    reader: AIOKafkaConsumer, changelog: str, partitions: dict[int, Partition[Any]], log: Log, *, off: Off = ALL_ON
+) -> None:
+    """Stream the changelog of these partitions into their memory, to the ends that stand when it starts (rule 10)."""
+    places = {TopicPartition(changelog, number): core for number, core in partitions.items()}
+    if not places:
+        return
+    reader.assign(list(places))
+    ends = await reader.end_offsets(list(places))
+    await reader.seek_to_beginning(*places)
+    waiting = {place for place in places if ends[place] > 0}
+    read, shown = 0, 0
+    while waiting:
+        for place, records in (await reader.getmany(timeout_ms=200, max_records=READ)).items():
+            restore = places[place].restore
+            for record in records:
+                if Rule.RECOVER_WHOLE in off and record.key != PARTITION_KEY:
+                    continue
+                if record.value is not None and record.key is not None:
+                    restore(record.key, record.value)
+            read += len(records)
+        if read - shown >= 10 * READ:
+            shown = read
+            log.info("recovering", changelog=changelog, records=read, partitions_left=len(waiting))
+        waiting = {place for place in waiting if await reader.position(place) < ends[place]}
+    for core in partitions.values():
+        core.restored()
+        await asyncio.sleep(0)  # a million states take longer than a session lasts: heartbeats go in between
+    customers = sum(len(core.store) for core in partitions.values())
+    log.info("recovered", changelog=changelog, partitions=sorted(partitions), records=read, customers=customers)
+
+
+async def commits(bootstrap: str, group: str, topic: str) -> dict[int, OffsetAndMetadata]:
+    """Partition → committed offset and metadata of the group (only the admin client gives the metadata back)."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        found = await _offsets(admin, group)
+    finally:
+        await admin.close()
+    return {place.partition: commit for place, commit in found.items() if place.topic == topic and commit.offset >= 0}
+
+
+async def _offsets(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
+    """The group's offsets; a coordinator that is just moving or being made is asked again for 30 s."""
+    async with asyncio.timeout(COORDINATOR_SECONDS):
+        while True:
+            try:
+                found: dict[TopicPartition, OffsetAndMetadata] = await admin.list_consumer_group_offsets(group)
+            except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, GroupLoadInProgressError):
+                await asyncio.sleep(0.2)
+            else:
+                return found
+
+
+async def positions(
+    reader: AIOKafkaConsumer,
+    topic: str,
+    partitions: dict[int, Partition[Any]],
+    committed: dict[int, OffsetAndMetadata],
+    *,
+    off: Off = ALL_ON,
+) -> dict[int, int]:
+    """Where each partition goes on: where its changelog stands (rule 2); stops if the log does not fit (rule 8).
+
+    A commit above that means that the changelog lost its end: what is folded again is fenced by the hops behind.
+    """
+    places = {number: TopicPartition(topic, number) for number in partitions}
+    starts = await reader.beginning_offsets(list(places.values()))
+    ends = await reader.end_offsets(list(places.values()))
+    answer = {}
+    for number, core in partitions.items():
+        commit, position = committed.get(number), core.next
+        if commit and Rule.CHANGELOG_POSITION in off:
+            position = max(position, commit.offset)
+        start, end = starts[places[number]], ends[places[number]]
+        highest = max(position, commit.offset if commit else 0)
+        fits = (start if highest else 0) <= position and highest <= end
+        if Rule.CONTIGUOUS not in off and not fits:
+            msg = f"{topic}[{number}]: should go on at offset {position}, but the log holds {start} to {end}: records are missing, or the log was made anew"
+            raise BrokenInvariantError(msg)
+        core.next = answer[number] = max(position, start)
+    if Rule.CHECKSUM not in off:
+        await _verify(reader, places, starts, _applied(committed, answer))
+    return answer
+
+
+def _applied(committed: dict[int, OffsetAndMetadata], answer: dict[int, int]) -> Iterable[tuple[int, int, str]]:
+    """(partition, offset of the last applied record, its checksum) for commits that carry one."""
+    for number in answer:
+        commit = committed.get(number)
+        if commit and commit.metadata and commit.offset > 0:
+            yield number, commit.offset - 1, commit.metadata
+
+
+async def _verify(
+    reader: AIOKafkaConsumer,
+    places: dict[int, TopicPartition],
+    starts: dict[TopicPartition, int],
+    applied: Iterable[tuple[int, int, str]],
+) -> None:
+    wanted = {places[number]: (offset, mark) for number, offset, mark in applied if offset >= starts[places[number]]}
+    if not wanted:
+        return
+    reader.assign(list(wanted))
+    for place, (offset, _) in wanted.items():
+        reader.seek(place, offset)
+    while wanted:
+        for place, records in (await reader.getmany(timeout_ms=200)).items():
+            expected = wanted.pop(place, None)
+            if expected is None:
+                continue
+            reader.pause(place)
+            found = checksum(records[0])
+            if found != expected[1]:
+                msg = (
+                    f"{place.topic}[{place.partition}]: the last applied record was {expected[1]}, "
+                    f"the log now holds {found} there: the log lost or changed records"
+                )
+                raise BrokenInvariantError(msg)
