@@ -1,0 +1,53 @@
+"""What runs, in which order: the processes of the product as data; starts nothing."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One process of the product; its name is also its name in logs, tests and docker-compose.yml."""
+
+    name: str
+    module: str
+    arguments: tuple[str, ...] = ()
+    port: str | None = None
+    """Environment variable that names its HTTP port; it is ready when it answers there."""
+    once: bool = False
+    """Runs to its end before the next one starts."""
+    database: bool = False
+    """Needs the database's schema."""
+
+
+MIGRATE = "migrate"
+CLOCK = "clock"
+
+PLAN: tuple[Step, ...] = (
+    Step(name=MIGRATE, module="deploy.migrate", arguments=("upgrade",), once=True, database=True),
+    Step(name="sandbox", module="deploy.sandbox", port="HUITOU_SANDBOX_HTTP_PORT"),
+    Step(name="profile", module="services.profile"),
+    Step(name="segmenter", module="services.segmenter"),
+    Step(name="cuts", module="services.segmenter", arguments=("cuts",)),
+    Step(name="trigger-engine", module="services.trigger_engine"),
+    Step(name="notifier", module="services.notifier", database=True),
+    Step(name="console", module="services.console", port="HUITOU_CONSOLE_PORT", database=True),
+    Step(name="ingest", module="services.ingest", arguments=("http",), port="HUITOU_HTTP_PORT"),
+    # Last: time begins to pass when everybody listens.
+    Step(name=CLOCK, module="services.ingest", arguments=("clock",)),
+)
+
+ALL: tuple[str, ...] = tuple(step.name for step in PLAN)
+
+
+class PlanError(ValueError):
+    """Somebody asked for a service that does not exist."""
+
+
+def chosen(names: tuple[str, ...]) -> list[Step]:
+    """The steps for these services in start order, with the migration where one of them needs the schema."""
+    unknown = sorted(set(names) - set(ALL))
+    if unknown:
+        raise PlanError(f"services: {', '.join(unknown)} unknown; there are {', '.join(ALL)}")
+    steps = [step for step in PLAN if step.name in names]
+    needed = any(step.database for step in steps)
+    return [step for step in PLAN if step in steps or (step.name == MIGRATE and needed)]

@@ -1,0 +1,36 @@
+"""The order of things is data."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from deploy.stack.plan import ALL, PLAN, PlanError, chosen
+
+
+def test_services_start_in_the_order_of_the_plan_whatever_order_they_are_asked_for() -> None:
+    assert [step.name for step in chosen(("clock", "profile"))] == ["profile", "clock"]
+
+
+def test_the_schema_is_migrated_before_a_service_that_needs_it() -> None:
+    assert [step.name for step in chosen(("notifier",))] == ["migrate", "notifier"]
+
+
+def test_nothing_is_migrated_where_nobody_needs_it() -> None:
+    assert [step.name for step in chosen(("profile",))] == ["profile"]
+
+
+def test_an_unknown_service_is_refused_by_name() -> None:
+    with pytest.raises(PlanError, match="services: profil unknown; there are migrate, sandbox"):
+        chosen(("profil",))
+
+
+def test_names_are_unique_and_time_starts_last() -> None:
+    assert len(set(ALL)) == len(ALL)
+    assert ALL[-1] == "clock"
+
+
+@pytest.mark.parametrize("module", sorted({step.module for step in PLAN}))
+def test_each_step_names_a_module_that_can_be_run(module: str) -> None:
+    assert importlib.util.find_spec(f"{module}.__main__") is not None

@@ -1,0 +1,56 @@
+"""The terminal shows what deserves attention, once, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy.stack.tail import Tail
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2026-11-22 05:29:23,148 W services.profile slow partition=3",
+        "2026-11-22 05:29:23,148 E services.profile dead letter",
+        "2026-11-22T05:27:23,001 WARN  QuorumController activation",
+        "2026-11-22 05:29:23.148 UTC FATAL:  the database system is starting up",
+        "Traceback (most recent call last):",
+    ],
+)
+def test_warnings_and_worse_are_shown_with_their_service(tmp_path: Path, line: str) -> None:
+    tail = Tail(tmp_path)
+    (tmp_path / "profile.log").write_text(f"{line}\n", encoding="utf-8")
+
+    assert tail.loud() == [("profile", line)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2026-11-22 05:29:23,148 I services.profile recovered customers=120",
+        "2026-11-22 05:29:23.148 UTC LOG:  database system is ready to accept connections",
+    ],
+)
+def test_good_news_stays_in_the_file(tmp_path: Path, line: str) -> None:
+    tail = Tail(tmp_path)
+    (tmp_path / "profile.log").write_text(f"{line}\n", encoding="utf-8")
+
+    assert tail.loud() == []
+
+
+def test_a_line_is_shown_once_and_only_when_it_is_whole(tmp_path: Path) -> None:
+    log = tmp_path / "kafka.log"
+    log.write_text("ERROR of the past\n", encoding="utf-8")
+    tail = Tail(tmp_path)
+    with log.open("a", encoding="utf-8") as file:
+        file.write("ERROR ha")
+        file.flush()
+        half = tail.loud()
+        file.write("lf\n")
+    whole = tail.loud()
+
+    assert half == []
+    assert whole == [("kafka", "ERROR half")]
+    assert tail.loud() == []
