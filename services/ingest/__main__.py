@@ -1,0 +1,170 @@
+"""`python -m services.ingest http|clock|import|keys`: reads arguments and environment, and starts what they name."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+import uvloop
+from aiokafka.errors import KafkaError
+from pydantic import ValidationError
+from rich.console import Console
+
+from services.ingest import clock_process, http_process
+from services.ingest.csv_import import MAX_LAG, Columns, read_history, send_history, summary
+from services.ingest.identifiers import PepperError
+from services.ingest.order_history import HistoryRefusedError, Terms, local_instant
+from services.ingest.progress import ImportProgress
+from services.ingest.settings import ClockSettings, HttpSettings, ImportSettings, KeysSettings
+from services.ingest.write_keys import Scope, WriteKeysError, add_key, revoke_key
+from shared import clock, log
+from shared.instants import parse_instant, parse_zone
+from shared.sealing import SealingError
+
+REFUSED: Final = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0, or 1 after a sentence that says what is wrong."""
+    given = _parser().parse_args(arguments)
+    log.setup()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # we say once what it repeats
+    try:
+        code: int = given.run(given)
+    except ValidationError as error:
+        return _refuse("; ".join(f"HUITOU_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors()))
+    except (PepperError, SealingError, WriteKeysError, HistoryRefusedError, msgspec.DecodeError, OSError) as error:
+        return _refuse(str(error))
+    except KafkaError as error:
+        return _refuse(f"the broker failed: {error}")
+    return code
+
+
+def _http(_: argparse.Namespace) -> int:
+    http_process.serve(HttpSettings())
+    return 0
+
+
+def _clock(_: argparse.Namespace) -> int:
+    uvloop.run(clock_process.serve(ClockSettings()))
+    return 0
+
+
+def _import(given: argparse.Namespace) -> int:
+    settings = ImportSettings()
+    desk = settings.desk()
+    zone = _zone(given.zone or desk.shop.zone)
+    terms = Terms(
+        shop=desk.shop,
+        zone=zone,
+        pepper=desk.pepper,
+        source=given.source,
+        mode=given.mode,
+        baseline=None if given.mode == "live" else _baseline(given, scenario=settings.scenario),
+        confirmed=given.confirm_forecast,
+        since=_local("--from", given.since, zone),
+        until=_local("--until", given.until, zone),
+        returns=given.returns,
+    )
+    columns = Columns(**{name: getattr(given, f"column_{name}") for name in Columns.__struct_fields__})
+    history = read_history(given.file, columns, terms)
+    with ImportProgress(Console()) as progress:
+        asyncio.run(send_history(settings.kafka, history.facts, progress, max_lag=given.max_lag))
+    sys.stdout.write("\n".join(summary(history, desk.shop)) + "\n")
+    return 0
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return parse_zone(name)
+    except ValueError as error:
+        raise HistoryRefusedError(f"--zone: {error}") from None
+
+
+def _local(option: str, text: str | None, zone: ZoneInfo) -> int | None:
+    try:
+        return None if text is None else local_instant(text, zone)
+    except ValueError as error:
+        raise HistoryRefusedError(f"{option}: {error}") from None
+
+
+def _baseline(given: argparse.Namespace, *, scenario: bool) -> int:
+    """The logical time at the import's start: the wall's, or the scenario's, which only the caller knows."""
+    if given.baseline is not None:
+        return int(given.baseline)
+    if scenario:
+        raise HistoryRefusedError("--baseline: a scenario stack has no wall time; give the logical time at the start")
+    return clock.now_ms()
+
+
+def _add_key(given: argparse.Namespace) -> int:
+    key = add_key(KeysSettings().write_keys_file, given.source, given.scope)
+    sys.stdout.write(key + "\n")
+    sys.stderr.write("this key is shown once and kept nowhere 此密钥只显示一次\n")
+    return 0
+
+
+def _revoke_key(given: argparse.Namespace) -> int:
+    revoke_key(KeysSettings().write_keys_file, given.key_id)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="services.ingest", description="The entrance for everything a shop sends.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    commands.add_parser("http", help="serve events over HTTP on 127.0.0.1").set_defaults(run=_http)
+    commands.add_parser("clock", help="write time into every partition").set_defaults(run=_clock)
+    _import_parser(commands.add_parser("import", help="order history from a CSV file"))
+    keys = commands.add_parser("keys", help="write keys").add_subparsers(required=True, metavar="action")
+    add = keys.add_parser("add", help="a new key, printed once")
+    add.add_argument("--source", required=True, help="name of the sender, e.g. shop")
+    add.add_argument("--scope", action="append", type=Scope, choices=list(Scope), required=True)
+    add.set_defaults(run=_add_key)
+    revoke = keys.add_parser("revoke", help="end a key")
+    revoke.add_argument("key_id", help="hk_…, the part before the dot")
+    revoke.set_defaults(run=_revoke_key)
+    return parser
+
+
+def _import_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="CSV, gzipped or not, UTF-8, with a header row")
+    for name, column in msgspec.structs.asdict(Columns()).items():
+        parser.add_argument(f"--column-{name}", default=column, metavar="NAME", help=f"default {column}")
+    parser.add_argument("--source", default="import", help="name of the source; with the invoice it makes the event id")
+    parser.add_argument("--zone", help="zone of the file's local times; default: the shop's")
+    parser.add_argument("--baseline", type=_instant, help="logical time at the start, RFC 3339; default: now")
+    parser.add_argument("--confirm-forecast", action="store_true", help="what falls due after the baseline may fire")
+    parser.add_argument("--from", dest="since", metavar="LOCAL", help="orders from this local time on")
+    parser.add_argument("--until", metavar="LOCAL", help="orders before this local time")
+    parser.add_argument("--returns", action="store_true", help="invoices that start with C become refunds")
+    parser.add_argument(
+        "--max-lag", type=int, default=MAX_LAG, help="records the chain may be behind; default %(default)s"
+    )
+    parser.add_argument(
+        "--mode", choices=("import", "live"), default="import",
+        help="live takes the history for fresh events: only to prove that the other gates hold",
+    )  # fmt: skip
+    parser.set_defaults(run=_import)
+
+
+def _instant(text: str) -> int:
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _refuse(reason: str) -> int:
+    sys.stderr.write(f"ingest: {reason}\n")
+    return REFUSED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

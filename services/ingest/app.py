@@ -1,0 +1,68 @@
+"""Builds the HTTP application from its parts. Knows how errors become answers; reads no environment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.ingest.answers import error
+from services.ingest.api import routes
+from services.ingest.bodies import BodyTooSlowError
+from services.ingest.gate import Gate, KeyRefusedError, ScopeRefusedError
+from services.ingest.intake import Intake
+from services.ingest.publisher import BrokerAwayError
+from services.ingest.strict_json import BodyTooLargeError, JsonRefusedError
+
+Handle = Callable[[Request, Exception], Response]
+
+
+def create_app(intake: Intake, gate: Gate, running: AbstractAsyncContextManager[object] | None = None) -> FastAPI:
+    """The application; `running` is entered while it serves (the producer's connection)."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if running is None:
+            yield
+            return
+        async with running:
+            yield
+
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.include_router(routes(intake, gate))
+    for kind, handle in _HANDLERS.items():
+        app.add_exception_handler(kind, handle)
+    return app
+
+
+def _refused(_: Request, raised: Exception) -> Response:
+    assert isinstance(raised, JsonRefusedError)
+    if isinstance(raised, BodyTooLargeError):
+        return error(413, "too_large", str(raised), path=raised.path, reason=raised.reason)
+    return error(400, "bad_request", str(raised), path=raised.path, reason=raised.reason)
+
+
+def _http(_: Request, raised: Exception) -> Response:
+    assert isinstance(raised, HTTPException)
+    return error(raised.status_code, "http_error", raised.detail)
+
+
+def _fixed(status: int, code: str, message: str) -> Handle:
+    def handle(_: Request, __: Exception) -> Response:
+        return error(status, code, message)
+
+    return handle
+
+
+_HANDLERS: dict[type[Exception], Handle] = {
+    JsonRefusedError: _refused,
+    HTTPException: _http,
+    KeyRefusedError: _fixed(401, "unauthorized", "the write key is missing, unknown or revoked"),
+    ScopeRefusedError: _fixed(403, "forbidden", "the write key is not for live events"),
+    BodyTooSlowError: _fixed(408, "too_slow", "the body did not arrive in time"),
+    BrokerAwayError: _fixed(503, "unavailable", "not stored; send the same request again"),
+}

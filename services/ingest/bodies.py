@@ -1,0 +1,58 @@
+"""Reads what a client sends: body, encoding, credentials; all with limits. Knows HTTP requests; not JSON or events."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+
+from services.ingest.strict_json import STANDARD, BodyTooLargeError, JsonRefusedError, inflate
+
+READ_SECONDS: Final = 30.0
+_GZIP: Final = b"\x1f\x8b"
+
+
+class BodyTooSlowError(Exception):
+    """The client did not send its body in time, or went away."""
+
+
+async def read_body(request: Request, limit: int = STANDARD.body) -> bytes:
+    """The body, inflated if it is gzip; the content type does not matter, for SDKs send JSON under several."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > limit:
+        raise BodyTooLargeError("$", f"body is larger than {limit} bytes")
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise BodyTooLargeError("$", f"body is larger than {limit} bytes")
+                chunks.append(chunk)
+    except (TimeoutError, ClientDisconnect):
+        raise BodyTooSlowError from None
+    raw = b"".join(chunks)
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in {"", "identity", "gzip"}:
+        raise JsonRefusedError("$", "body must be plain or gzip")
+    return inflate(raw, limit) if encoding == "gzip" or raw.startswith(_GZIP) else raw
+
+
+def basic_user(request: Request) -> str | None:
+    """The user of `Authorization: Basic`, where Segment's SDKs put the write key; None without such a header."""
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[0]
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def bearer(request: Request) -> str:
+    """The token of `Authorization: Bearer`, or ""."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

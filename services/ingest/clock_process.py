@@ -1,0 +1,85 @@
+"""Writes time into every partition. Knows ticks and partitions; not what falls due."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import Final, Protocol
+
+from aiokafka.errors import KafkaError
+
+from services.ingest.settings import ClockSettings
+from shared import clock
+from shared.chain import Tick
+from shared.codec import encode
+from shared.log import Log
+from shared.streams.clients import producer
+from shared.topics import CUSTOMER_EVENTS, PARTITIONS
+
+GRACE_MS: Final = 2_000
+"""A tick says that everything before it has been accepted: longer than one retry of a produce request."""
+EVERY_SECONDS: Final = 1.0
+ACK_SECONDS: Final = 10.0
+RETRY_SECONDS: Final = 0.5
+
+
+class Producer(Protocol):
+    """What a tick needs of aiokafka's producer."""
+
+    async def send(
+        self, topic: str, value: bytes | None = None, *, partition: int | None = None
+    ) -> asyncio.Future[object]:
+        """Hand a record over; the future is done when the broker has it."""
+
+
+async def tick(producer: Producer, as_of: int, *, scenario: bool) -> None:
+    """One tick in each partition of customer-events-v1, all acknowledged on return: no key, no headers."""
+    value = encode(Tick(as_of=as_of, scenario=scenario))
+    acks = [await producer.send(CUSTOMER_EVENTS.name, value, partition=partition) for partition in range(PARTITIONS)]
+    await asyncio.gather(*acks)
+
+
+async def run_clock(settings: ClockSettings, stop: asyncio.Event) -> None:
+    """A tick per second until `stop`; with the scenario setting none, for there time comes with the data."""
+    log = Log("clock")
+    if settings.scenario:
+        log.info("scenario: time comes with the data, no live ticks")
+        await stop.wait()
+        return
+    while not stop.is_set():
+        try:
+            await _tick_on(settings.kafka, stop)
+        except (KafkaError, TimeoutError) as error:
+            log.warning("broker-away", error=type(error).__name__)
+            await _pause(stop, RETRY_SECONDS)
+
+
+async def serve(settings: ClockSettings) -> None:
+    """Run the clock until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run_clock(settings, stop)
+
+
+async def _tick_on(bootstrap: str, stop: asyncio.Event) -> None:
+    """Ticks with one producer until it fails: late ticks, and those that a timeout repeats, are harmless."""
+    client = producer(bootstrap)
+    try:
+        await client.start()
+        while not stop.is_set():
+            began = clock.monotonic()
+            async with asyncio.timeout(ACK_SECONDS):
+                await tick(client, clock.now_ms() - GRACE_MS, scenario=False)
+            await _pause(stop, EVERY_SECONDS - (clock.monotonic() - began))
+    finally:
+        with contextlib.suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(ACK_SECONDS):
+                await client.stop()
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(max(0.0, seconds)):
+            await stop.wait()

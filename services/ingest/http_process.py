@@ -1,0 +1,50 @@
+"""The HTTP process: parts put together, served by uvicorn on the loopback address. Knows settings; no event."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from services.ingest.app import create_app
+from services.ingest.gate import Gate
+from services.ingest.intake import Intake
+from services.ingest.publisher import KafkaPublisher
+from services.ingest.seal_memory import SealMemory
+from services.ingest.settings import HttpSettings
+from services.ingest.write_keys import WriteKeys
+from shared import clock
+from shared.sealing import Keyring
+
+HOST: Final = "127.0.0.1"
+MOST_AT_ONCE: Final = 1_000
+"""Requests under way; beyond that clients hear 503 at once."""
+STOP_SECONDS: Final = 8
+"""For requests under way when the process is asked to stop."""
+
+
+def create(settings: HttpSettings) -> FastAPI:
+    """The application with a real broker behind it."""
+    publisher = KafkaPublisher(settings.kafka)
+    memory = SealMemory(clock.monotonic)
+    intake = Intake(settings.desk(), Keyring.load(settings.keyring), publisher, memory, now_ms=clock.now_ms)
+    return create_app(intake, Gate(WriteKeys.load(settings.write_keys_file), clock.monotonic), publisher)
+
+
+def serve(settings: HttpSettings) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are answered first."""
+    config = uvicorn.Config(
+        create(settings),
+        host=HOST,
+        port=settings.http_port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=MOST_AT_ONCE,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    uvicorn.Server(config).run()

@@ -1,0 +1,127 @@
+"""A request's items to records and outcomes, all acknowledged or none. Knows facts and records; not HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, final
+
+from services.ingest import segment, typed
+from services.ingest.fields import EventRefusedError
+from services.ingest.people import Desk, Taken
+from services.ingest.publisher import Publisher
+from services.ingest.records import Request
+from services.ingest.seal_memory import SealMemory
+from services.ingest.strict_json import JsonRefusedError
+from shared.codec import encode
+from shared.sealing import Keyring
+
+
+class Outcome(NamedTuple):
+    """What became of one item; without a refusal it was accepted."""
+
+    id: str | None
+    refusal: EventRefusedError | None
+
+
+@final
+class Intake:
+    """Takes the items of requests; everything it needs is given to it."""
+
+    def __init__(
+        self, desk: Desk, keyring: Keyring, publisher: Publisher, memory: SealMemory, *, now_ms: Callable[[], int]
+    ) -> None:
+        self._desk, self._keyring, self._publisher, self._memory, self._now_ms = (
+            desk,
+            keyring,
+            publisher,
+            memory,
+            now_ms,
+        )
+
+    async def segment(
+        self, items: Sequence[object], *, source: str, raw: bytes, kind: str = "", traceparent: str = ""
+    ) -> list[Outcome]:
+        """Publish messages of Segment's shape, refused ones to the rejected events. `kind`: the path's type."""
+        received_at = self._now_ms()
+        request = Request(source, self._keyring, self._memory, received_at=received_at)
+
+        def take(item: object) -> Taken:
+            message = item | {"type": kind} if kind and isinstance(item, dict) else item
+            return segment.take(message, self._desk, source=source, received_at=received_at)
+
+        outcomes = [_taken(request, item, take, traceparent) for item in items]
+        refused = [index for index, outcome in enumerate(outcomes) if outcome.refusal is not None]
+        if refused:
+            written = _as_written(items, refused, raw)
+            for index, sealed in zip(refused, written, strict=True):
+                refusal = outcomes[index].refusal
+                assert refusal is not None
+                request.reject(_placed(refusal, "$" if kind else f"$.batch[{index}]"), sealed)
+        await self._publish(request)
+        return outcomes
+
+    async def typed(self, items: Sequence[object], *, source: str, traceparent: str = "") -> list[Outcome]:
+        """Publish events of the typed API; what is refused is told to the caller alone."""
+        request = Request(source, self._keyring, self._memory, received_at=self._now_ms())
+
+        def take(item: object) -> Taken:
+            return typed.take(item, self._desk, source=source)
+
+        outcomes = [_taken(request, item, take, traceparent) for item in items]
+        await self._publish(request)
+        return outcomes
+
+    async def ready(self) -> bool:
+        """Whether the broker answers."""
+        return await self._publisher.ready()
+
+    async def _publish(self, request: Request) -> None:
+        if request.records:
+            await self._publisher.publish(request.records)
+            request.settle()
+
+
+def _taken(request: Request, item: object, take: Callable[[object], Taken], traceparent: str) -> Outcome:
+    event_id = item.get("id") if isinstance(item, dict) else None
+    event_id = event_id if isinstance(event_id, str) else None
+    if isinstance(item, JsonRefusedError):
+        return Outcome(None, EventRefusedError(item.path, item.reason))
+    try:
+        request.accept(take(item), traceparent)
+    except EventRefusedError as refusal:
+        return Outcome(event_id, refusal)
+    return Outcome(event_id, None)
+
+
+def _placed(refusal: EventRefusedError, place: str) -> EventRefusedError:
+    """With the path from the root of the request; refusals of the JSON itself have it already."""
+    if refusal.path.startswith("$"):
+        return refusal
+    return EventRefusedError(f"{place}.{refusal.path}" if refusal.path else place, refusal.reason)
+
+
+def _as_written(items: Sequence[object], refused: Sequence[int], raw: bytes) -> list[bytes]:
+    """The bytes of refused items. What strict reading refused is read once more without judgement, only to be kept."""
+    unread = any(isinstance(items[index], JsonRefusedError) for index in refused)
+    leniently = _leniently(raw) if unread else []
+    return [
+        _dumped(leniently, index) if isinstance(items[index], JsonRefusedError) else encode(items[index])
+        for index in refused
+    ]
+
+
+def _leniently(raw: bytes) -> list[Any]:
+    try:
+        body = json.loads(raw, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return []
+    items = body.get("batch") if isinstance(body, dict) else None
+    return items if isinstance(items, list) else []
+
+
+def _dumped(items: list[Any], index: int) -> bytes:
+    try:
+        return json.dumps(items[index]).encode() if index < len(items) else b""
+    except RecursionError:
+        return b""

@@ -1,0 +1,28 @@
+"""Amounts from outside to minor units. Knows digits and limits; not currencies, orders or events."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from services.ingest.decimals import parse_decimal
+
+LARGEST: Final = 10**15
+"""Minor units that one amount may have: far above any order, far below where sums leave 64 bits."""
+
+
+def minor_units(value: object, exponent: int) -> int:
+    """The integer number of 10^-exponent; ValueError for no number, too many decimals, or too large.
+
+    Takes whole numbers, Decimals and texts such as "239.50"; never rounds.
+    """
+    if isinstance(value, str):
+        value = parse_decimal(value)
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("must be a number such as 239.50")  # noqa: TRY004 - the sender's error
+    scaled = Decimal(value).scaleb(exponent)
+    if scaled != scaled.to_integral_value():
+        raise ValueError(f"must have at most {exponent} decimals")
+    if abs(scaled) > LARGEST:
+        raise ValueError("is larger than any amount taken")
+    return int(scaled)

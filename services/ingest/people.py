@@ -1,0 +1,166 @@
+"""From the identifiers and traits of one event to its customer. Knows identifiers; not topics, HTTP or seals."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
+
+import msgspec
+
+from services.ingest.cutting import Known, cut, known
+from services.ingest.fields import EventRefusedError, Fields, as_text
+from services.ingest.identifiers import (
+    CONTACT_KINDS,
+    Contact,
+    Identifier,
+    IdentifierRefusedError,
+    Kind,
+    Pepper,
+    identify,
+)
+from shared.events import ConsentSet, Fact
+from shared.shop import Shop
+
+CHANNELS: Final = ("sms", "email", "wecom", "staff_task", "all")
+PURPOSES: Final = ("marketing", "service")
+_TRAITS: Final = {
+    "phone": Kind.PHONE,
+    "mobile": Kind.PHONE,
+    "email": Kind.EMAIL,
+    "openid": Kind.OPENID,
+    "open_id": Kind.OPENID,
+    "unionid": Kind.UNIONID,
+    "union_id": Kind.UNIONID,
+    "external_userid": Kind.EXTERNAL_USERID,
+    "externalUserId": Kind.EXTERNAL_USERID,
+}
+"""Traits that identify. Other spellings (receiver_phone) may be somebody else's: they are cut, no more."""
+_LEAP_YEAR: Final = "2000"
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """What is the same for every event."""
+
+    shop: Shop
+    pepper: Pepper
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Whom an event is about, and what must not travel in clear."""
+
+    customer: str
+    contacts: tuple[Contact, ...]
+    known: Known
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the contact fields."""
+        return tuple(contact.field for contact in self.contacts)
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What one accepted event becomes."""
+
+    person: Person
+    facts: tuple[Fact, ...]
+
+
+class Named(msgspec.Struct, frozen=True):
+    """An identifier as it stood in the event, with its path there."""
+
+    kind: Kind
+    path: str
+    value: object
+
+
+def person(named: list[Named], traits: dict[str, Any], free: list[object], pepper: Pepper) -> Person:
+    """The customer of identifiers and traits; EventRefusedError if none. `free`: where values may be repeated."""
+    named = named + [
+        Named(kind, f"traits.{key}", value)
+        for key, value in traits.items()
+        if (kind := _TRAITS.get(key)) is not None and value is not None and not isinstance(value, bool)
+    ]
+    identifiers = [Identifier(each.kind, _text(each)) for each in named]
+    try:
+        identified = identify(identifiers, pepper, name=_name(traits))
+    except IdentifierRefusedError as error:
+        raise EventRefusedError("", f"identifies no customer: {error}") from None
+    contacts: dict[str, Contact] = {}
+    for contact in identified.contacts:
+        contacts.setdefault(contact.field, contact)
+    written = [Contact(each.kind.value, each.value) for each in identifiers if each.kind in CONTACT_KINDS]
+    return Person(
+        customer=identified.customer_id,
+        contacts=tuple(contacts.values()),
+        known=known([{"traits": traits}, *free], [*identified.contacts, *written]),
+    )
+
+
+def kept_traits(traits: Fields, person: Person) -> dict[str, Any]:
+    """The traits without contact data; a birthday is checked and cut to its date."""
+    birthday = traits.text("birthday", default="", longest=40)
+    values = cut(traits.rest(), person.known, person=True)
+    if birthday:
+        values["birthday"] = _birthday(birthday, traits)
+    return values
+
+
+def consents(given: Fields) -> list[tuple[str, str, bool]]:
+    """(channel, purpose, granted) of `{"sms": true}` (marketing) or `{"sms": {"service": true}}`."""
+    found: list[tuple[str, str, bool]] = []
+    for channel, value in given.rest().items():
+        if channel not in CHANNELS:
+            raise given.refuse("*", f"must be one of {', '.join(CHANNELS)}")
+        purposes = value if isinstance(value, dict) else {"marketing": value}
+        for purpose, granted in purposes.items():
+            if purpose not in PURPOSES:
+                raise given.refuse(f"{channel}.*", f"must be one of {', '.join(PURPOSES)}")
+            if not isinstance(granted, bool):
+                raise given.refuse(f"{channel}.{purpose}", "must be true or false")
+            found.append((channel, purpose, granted))
+    return found
+
+
+def consent_facts(found: list[tuple[str, str, bool]], like: Fact) -> list[ConsentSet]:
+    """One fact per consent, with ids of their own that follow from the event's."""
+    return [
+        msgspec.convert(
+            {
+                "type": "consent.set",
+                "id": f"{like.id}#{channel}/{purpose}",
+                "at": like.at,
+                "source": like.source,
+                "channel": channel,
+                "purpose": purpose,
+                "granted": granted,
+            },
+            ConsentSet,
+        )
+        for channel, purpose, granted in found
+    ]
+
+
+def _text(named: Named) -> str:
+    try:
+        return as_text(named.value)
+    except ValueError as error:
+        raise EventRefusedError(named.path, str(error)) from None
+
+
+def _name(traits: dict[str, Any]) -> str | None:
+    whole = traits.get("name") or traits.get("fullName")
+    if not whole:
+        parts = (traits.get("firstName"), traits.get("lastName"))
+        whole = " ".join(part for part in parts if isinstance(part, str) and part)
+    return whole[:256] if isinstance(whole, str) and whole else None
+
+
+def _birthday(text: str, traits: Fields) -> str:
+    day = text if text.startswith("--") else text[:10]
+    try:
+        date.fromisoformat(f"{_LEAP_YEAR}-{day[2:]}" if day.startswith("--") else day)
+    except ValueError:
+        raise traits.refuse("birthday", "must be a date such as 1990-05-17 or --05-17") from None
+    if len(day) != (7 if day.startswith("--") else 10):
+        raise traits.refuse("birthday", "must be a date such as 1990-05-17 or --05-17")
+    return day

@@ -1,0 +1,90 @@
+"""From facts and contacts to records: encoded, sealed, guarded. Knows topics and seals; not the events' shapes."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from typing import Final, final
+
+from services.ingest.fields import EventRefusedError
+from services.ingest.people import Taken
+from services.ingest.seal_memory import Sealing, SealMemory
+from shared.codec import cloud_event, encode, fact_headers
+from shared.events import ContactPoint, RejectedEvent
+from shared.ids import derived_id
+from shared.partitioning import partition_of
+from shared.sealing import Keyring
+from shared.streams.batch import Emit
+from shared.topics import CONTACT_POINTS, CUSTOMER_EVENTS, REJECTED_EVENTS
+
+LARGEST_FACT: Final = 256 << 10
+"""Bytes that one fact may have."""
+
+_partition = functools.lru_cache(maxsize=1 << 16)(partition_of)
+
+
+@final
+class Request:
+    """The records that one request leads to; nothing of it counts before `settle`."""
+
+    def __init__(self, source: str, keyring: Keyring, memory: SealMemory, *, received_at: int) -> None:
+        self._source, self._keyring, self._memory, self._received_at = source, keyring, memory, received_at
+        self._sealings: dict[tuple[str, str, str], Sealing] = {}
+        self.records: list[Emit] = []
+
+    def accept(self, taken: Taken, traceparent: str = "") -> None:
+        """Add an event's facts and its contacts; EventRefusedError if it would carry contact data in clear."""
+        person, emits = taken.person, []
+        key = person.customer.encode()
+        for fact in taken.facts:
+            value = encode(fact)
+            if len(value) > LARGEST_FACT:
+                raise EventRefusedError("", f"is larger than {LARGEST_FACT} bytes")
+            if person.known.addresses and _leaks(value, person.known.addresses):
+                raise EventRefusedError("", "repeats contact data outside the fields for it")
+            emits.append(Emit(CUSTOMER_EVENTS.name, _partition(key), key, value, fact_headers(fact, traceparent)))
+        for contact in person.contacts:
+            place = (person.customer, contact.field, contact.value)
+            if place in self._sealings:
+                continue
+            sealing = self._memory.begin(*place)
+            if sealing is not None:
+                self._sealings[place] = sealing
+                emits.append(self._contact_point(person.customer, contact.field, contact.value, taken.facts[0].at))
+        self.records.extend(emits)
+
+    def reject(self, refusal: EventRefusedError, raw: bytes) -> None:
+        """Add an event that was refused, its bytes sealed."""
+        rejected_id = derived_id("rejected", self._source, hashlib.sha256(raw).hexdigest())
+        sealed = self._keyring.seal_bytes("rejected-event", rejected_id, raw)
+        event = RejectedEvent(
+            id=rejected_id,
+            source=self._source,
+            path=refusal.path,
+            reason=refusal.reason,
+            sealed=base64.b64encode(sealed).decode(),
+            received_at=self._received_at,
+        )
+        headers = cloud_event("event.rejected", id=rejected_id, source=self._source, at=self._received_at)
+        key = self._source.encode()
+        self.records.append(Emit(REJECTED_EVENTS.name, _partition(key), key, encode(event), headers))
+
+    def settle(self) -> None:
+        """Every record was acknowledged: what was sealed need not be sealed again."""
+        for sealing in self._sealings.values():
+            self._memory.finish(sealing)
+
+    def _contact_point(self, customer: str, field: str, value: str, at: int) -> Emit:
+        """Keyed by customer and field, for the topic is compacted; in the customer's own partition."""
+        point = ContactPoint(alias=customer, field=field, sealed=self._keyring.seal(customer, field, value), at=at)
+        key = f"{customer}/{field}".encode()
+        headers = cloud_event(
+            "contact.point", id=derived_id("contact", customer, field, at), source=self._source, at=at
+        )
+        return Emit(CONTACT_POINTS.name, _partition(customer.encode()), key, encode(point), headers)
+
+
+def _leaks(value: bytes, addresses: tuple[str, ...]) -> bool:
+    text = value.decode().casefold()
+    return any(address in text for address in addresses)

@@ -1,0 +1,85 @@
+"""The HTTP application in memory, with a recording publisher that can refuse or hang."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx2
+
+from services.ingest.app import create_app
+from services.ingest.gate import Gate
+from services.ingest.identifiers import Pepper
+from services.ingest.intake import Intake
+from services.ingest.people import Desk
+from services.ingest.publisher import BrokerAwayError
+from services.ingest.seal_memory import SealMemory
+from services.ingest.write_keys import Scope, WriteKeys, add_key
+from shared.codec import decode_front
+from shared.events import Fact
+from shared.sealing import Keyring
+from shared.shop import Shop
+from shared.streams.batch import Emit
+
+NOW = 1_760_000_000_000
+
+
+class RecordingPublisher:
+    """Keeps what it was handed, refuses while `away`, waits while `held` is not set."""
+
+    def __init__(self) -> None:
+        self.records: list[Emit] = []
+        self.away = False
+        self.held = asyncio.Event()
+        self.held.set()
+
+    async def publish(self, records: Sequence[Emit]) -> None:
+        await self.held.wait()
+        if self.away:
+            raise BrokerAwayError("away")
+        self.records.extend(records)
+
+    async def ready(self) -> bool:
+        return not self.away
+
+    def of(self, topic: str) -> list[Emit]:
+        return [record for record in self.records if record.topic == topic]
+
+    def facts(self) -> list[Fact]:
+        found = [decode_front(record.value) for record in self.of("customer-events-v1")]
+        return [fact for fact in found if isinstance(fact, Fact)]
+
+
+class Shopfront:
+    """A client, its keys, and what the publisher got."""
+
+    def __init__(self, folder: Path) -> None:
+        keys = folder / "keys"
+        self.key = add_key(keys, "shop", [Scope.LIVE])
+        self.import_key = add_key(keys, "files", [Scope.IMPORT])
+        self.keyring = Keyring.create(folder / "keyring")
+        self.publisher = RecordingPublisher()
+        self.seconds = 0.0
+        desk = Desk(Shop(), Pepper(bytes(range(32))))
+        memory = SealMemory(lambda: self.seconds)
+        intake = Intake(desk, self.keyring, self.publisher, memory, now_ms=lambda: NOW)
+        app = create_app(intake, Gate(WriteKeys.load(keys), lambda: self.seconds))
+        transport = httpx2.ASGITransport(app)
+        self.client = httpx2.AsyncClient(transport=transport, base_url="http://ingest")
+        self.keys_file = keys
+
+    @property
+    def basic(self) -> dict[str, str]:
+        return {"authorization": "Basic " + base64.b64encode(f"{self.key}:".encode()).decode()}
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.key}"}
+
+    async def segment(self, body: bytes, path: str = "/v1/batch", **headers: str) -> httpx2.Response:
+        return await self.client.post(path, content=body, headers=self.basic | headers)
+
+    async def typed(self, body: bytes, **headers: str) -> httpx2.Response:
+        return await self.client.post("/api/v1/events", content=body, headers=self.bearer | headers)

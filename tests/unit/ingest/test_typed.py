@@ -1,0 +1,118 @@
+"""The typed API's events become facts; anything unknown or unclear is refused by field."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from services.ingest import typed
+from services.ingest.fields import EventRefusedError
+from services.ingest.identifiers import Pepper
+from services.ingest.people import Desk
+from shared.codec import encode
+from shared.events import (
+    ConsentSet,
+    Line,
+    MessageReported,
+    OrderCancelled,
+    OrderPlaced,
+    OrderRefunded,
+    PageViewed,
+    ProductViewed,
+    Tracked,
+    TraitsSet,
+)
+from shared.shop import Shop
+
+DESK = Desk(Shop(), Pepper(bytes(range(32))))
+AT_MS = 1_751_246_493_123
+COMMON: dict[str, Any] = {"id": "e1", "at": AT_MS, "source": "shop"}
+
+
+def event(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"type": kind, "id": "e1", "at": "2025-06-30T09:21:33.123+08:00", "customer": {"member": "m1"}} | fields
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (
+            event("order.placed", order_id="o1", amount="1.50", lines=[{"product": "p", "amount": Decimal("1.5")}]),
+            OrderPlaced(**COMMON, order_id="o1", amount=150, currency="CNY", lines=(Line("p", 1, 150),)),
+        ),
+        (
+            event("order.refunded", refund_id="r1", amount=1, currency="CNY"),
+            OrderRefunded(**COMMON, refund_id="r1", amount=100, currency="CNY"),
+        ),
+        (event("order.cancelled", order_id="o1"), OrderCancelled(**COMMON, order_id="o1")),
+        (event("product.viewed", product="p"), ProductViewed(**COMMON, product="p")),
+        (event("page.viewed", name="Home", path="/"), PageViewed(**COMMON, name="Home", path="/")),
+        (event("traits.set", traits={"birthday": "--02-29"}), TraitsSet(**COMMON, traits={"birthday": "--02-29"})),
+        (
+            event("consent.set", channel="all", purpose="marketing", granted=False),
+            ConsentSet(**COMMON, channel="all", purpose="marketing", granted=False),
+        ),
+        (
+            event("message.reported", command_id="c1", rule="birthday", channel="sms", status="opened"),
+            MessageReported(**COMMON, command_id="c1", rule="birthday", channel="sms", status="opened"),
+        ),
+        (event("tracked", name="x", properties={"n": 1}), Tracked(**COMMON, name="x", properties={"n": 1})),
+    ],
+)
+def test_an_event_becomes_its_fact(given: dict[str, Any], expected: object) -> None:
+    assert typed.take(given, DESK, source="shop").facts == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("given", "path", "reason"),
+    [
+        (event("order.placed", order_id="o1", amount="1.005"), "amount", "at most 2 decimals"),
+        (event("order.placed", order_id="o1", amount="nan"), "amount", "must be a number"),
+        (event("order.placed", order_id="o1", amount=-1), "amount", "below zero"),
+        (event("order.placed", order_id="o1", amount=10**16), "amount", "larger than any"),
+        (event("order.placed", order_id="o1"), "", "missing required field `amount`"),
+        (event("order.placed", order_id="o1", amount=1, currency="USD"), "currency", "the shop's, CNY"),
+        (
+            event("order.placed", order_id="o1", amount=1, lines=[{"product": "p", "amount": "x"}]),
+            "lines[0].amount",
+            "must be a number",
+        ),
+        (event("order.cancelled", order_id=5), "order_id", "expected `str`"),
+        (event("order.cancelled", order_id="o", more=1), "", "unknown field `more`"),
+        (event("order.cancelled", order_id="o", customer={"name": "x"}), "customer", "unknown field `name`"),
+        (event("order.cancelled", order_id="o", customer={}), "", "identifies no customer: no identifier"),
+        (event("order.cancelled", order_id="o", customer={"phone": "138****8000"}), "", "phone: is masked"),
+        (event("order.cancelled", order_id="o", at="2025-06-30T09:21:33"), "at", "offset from UTC"),
+        (event("order.cancelled", order_id="o", at="2101-06-30T09:21:33Z"), "at", "years 2000 to 2100"),
+        (event("order.cancelled", order_id="o", id="a b"), "id", "matching regex"),
+        (
+            event("message.reported", command_id="c1", rule="birthday", channel="sms", status="failed"),
+            "status",
+            "invalid enum value 'failed'",
+        ),
+        (event("nonsense"), "type", "invalid value"),
+        ([], "", "expected `object`"),
+    ],
+)
+def test_a_refusal_names_field_and_reason(given: object, path: str, reason: str) -> None:
+    with pytest.raises(EventRefusedError) as refused:
+        typed.take(given, DESK, source="shop")
+    assert refused.value.path == path
+    assert reason in refused.value.reason
+
+
+def test_contact_data_is_sealed_not_carried() -> None:
+    given = event(
+        "tracked",
+        name="Lead",
+        customer={"phone": "13912345678", "email": "canary@example.com"},
+        properties={"name": "李雷雷", "phone": "13912345678", "note": "write to canary@example.com", "kept": 1},
+    )
+    result = typed.take(given, DESK, source="shop")
+    fact = result.facts[0]
+    assert isinstance(fact, Tracked)
+    assert fact.properties == {"kept": 1}
+    assert fact.contacts == ("phone", "email")
+    assert b"canary" not in encode(fact)
