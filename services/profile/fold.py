@@ -1,0 +1,125 @@
+"""The profile service as the engine calls it (shared/streams/fold.py); knows instants and the window, no Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from services.profile import handover, orders
+from services.profile.logic import Where, reach, take
+from services.profile.snapshot import exits, next_exit, profile_at
+from services.profile.state import State
+from shared import codec
+from shared.chain import Bundle, CutsPublished, PolicyPublished, ProfileStep, ProfileUpdated, Tick
+from shared.events import CustomerFact
+from shared.shop import DAY, Shop
+from shared.streams.fold import Columns, Context, Outcome, Output
+from shared.topics import CUSTOMER_EVENTS, PROFILE_UPDATES
+
+TOLERANCE = 5 * 60_000
+"""Milliseconds that a fact may lie above its arrival."""
+SCENARIO_TOLERANCE = DAY
+"""The same on scenario stacks, where a step of the clock is the grain of arrival."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(State).decode
+_replace = msgspec.structs.replace
+
+
+class ProfileFold:
+    """Satisfies Fold[State]. Nothing is in force here, so `adopt` and the broadcasts do nothing."""
+
+    def __init__(self, shop: Shop, *, scenario: bool, open_limit: int = orders.OPEN_LIMIT) -> None:
+        self.name = "profile"
+        self.input = CUSTOMER_EVENTS.name
+        self.output: str | None = PROFILE_UPDATES.name
+        self.state = State
+        self.schema = 1
+        self.records: Callable[[bytes], Any] = codec.decode_front
+        self.bundle: type[Bundle] | None = ProfileUpdated
+        self.columns: Mapping[str, Any] = {}
+        self._window = shop.window_days * DAY
+        self._scenario = scenario
+        self._open_limit = open_limit
+
+    def empty(self) -> State:
+        """A customer of whom nothing is known."""
+        return State()
+
+    def upgrade(self, schema: int, body: bytes) -> State:
+        """ValueError, always: there is no older version yet."""
+        raise ValueError(f"schema: version {schema} of the profile state is not known here, only {self.schema} is")
+
+    def on_record(self, state: State, record: CustomerFact, context: Context) -> Outcome[State] | None:
+        """The step of a fact, after those of what left the window before it; none for page views and tracked events."""
+        alias = context.alias or context.key
+        at = self._clamped(record.at, context)
+        now = max(context.clock, state.now, at)
+        taken = take(state, record, Where(alias, at, self._open_limit))
+        if taken is None:
+            return None
+        kept = reach(taken.state, record, alias=alias, now=now)
+        if taken.happened is None:  # remembered only: no timer is taken, no step is made
+            return self._outcome(kept, [])
+        after = _replace(kept, now=now)
+        profile = profile_at(after, now, self._window)
+        step = ProfileStep(at=now, cause=taken.cause, profile=profile, happened=(taken.happened,))
+        return self._outcome(after, [*exits(state, now - 1, self._window), step])
+
+    def on_time(self, state: State, context: Context) -> Outcome[State]:
+        """A step for each instant up to the clock at which something leaves the window."""
+        after = _replace(state, now=max(state.now, context.clock))
+        return self._outcome(after, exits(state, context.clock, self._window))
+
+    def surrender(self, state: State) -> tuple[State, bytes]:
+        """Nothing remains here; the fragment is the whole state, its schema number in front."""
+        return State(), bytes([self.schema]) + _encode(state)
+
+    def absorb(self, state: State, fragment: bytes, context: Context) -> Outcome[State]:
+        """One step with cause `merge`, after what left the window before it."""
+        schema, body = fragment[0], fragment[1:]
+        theirs = _decode(body) if schema == self.schema else self.upgrade(schema, body)
+        merged = handover.merge(state, theirs, open_limit=self._open_limit)
+        now = max(context.clock, merged.now)
+        after = _replace(merged, now=now)
+        step = ProfileStep(at=now, cause="merge", profile=profile_at(after, now, self._window))
+        return self._outcome(after, [*exits(state, now - 1, self._window), step])
+
+    def adopt(self, broadcast: CutsPublished | PolicyPublished, clock: int) -> None:
+        """Cuts and policy are for later hops."""
+
+    def touched(self, broadcast: CutsPublished | PolicyPublished, columns: Columns) -> npt.NDArray[np.intp]:
+        """Nobody."""
+        return np.empty(0, dtype=np.intp)
+
+    def on_broadcast(
+        self, state: State, broadcast: CutsPublished | PolicyPublished, context: Context
+    ) -> Outcome[State] | None:
+        """Nothing changes."""
+        return None
+
+    def row(self, state: State) -> tuple[int, ...]:
+        """No columns."""
+        return ()
+
+    def closes_batch(self, clock: int, tick: Tick) -> bool:
+        """Never: no epochs here."""
+        return False
+
+    def after_tick(self, clock: int, tick: Tick, columns: Columns) -> Sequence[Output]:
+        """Nothing."""
+        return ()
+
+    def _clamped(self, at: int, context: Context) -> int:
+        arrived, tolerance = context.arrived, TOLERANCE
+        if self._scenario:
+            arrived, tolerance = context.clock or at, SCENARIO_TOLERANCE
+        return arrived if at > arrived + tolerance else at
+
+    def _outcome(self, state: State, steps: list[ProfileStep]) -> Outcome[State]:
+        due = next_exit(state, state.now, self._window)
+        return Outcome(state, due, state.now, tuple(steps) or None)

@@ -1,0 +1,59 @@
+"""The customer's profile at an instant, and when the window will change it next; knows the state, not the facts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from services.profile import orders
+from services.profile.state import State
+from shared.chain import NEVER, Profile, ProfileStep
+
+
+def profile_at(state: State, instant: int, window: int) -> Profile:
+    """The absolute profile at this instant; `window` in ms."""
+    count, total = orders.inside(state.orders, orders.EVER)
+    first, last = orders.first(state.orders), orders.last(state.orders)
+    window_orders, window_amount = _inside(state, instant - window)
+    returned = orders.inside(state.returns, orders.EVER)[1]
+    return Profile(
+        orders=count,
+        total=total + returned,
+        first_order_at=first.at if first else None,
+        last_order_at=last.at if last else None,
+        first_order_id=first.id if first else "",
+        last_order_id=last.id if last else "",
+        window_orders=window_orders,
+        window_amount=window_amount,
+        consents=state.consents,
+        contacts={field: contact.alias for field, contact in state.contacts.items()},
+        messages=state.messages,
+        **{name: trait.value for name, trait in state.traits.items()},
+    )
+
+
+def next_exit(state: State, after: int, window: int) -> int:
+    """The first instant above `after` at which something leaves the window; NEVER if nothing is inside."""
+    order = orders.earliest(state.orders, after - window)
+    refund = orders.earliest(state.returns, after - window)
+    oldest = min((at for at in (order, refund) if at is not None), default=None)
+    return NEVER if oldest is None else oldest + window
+
+
+def exits(state: State, until: int, window: int) -> list[ProfileStep]:
+    """A step for each instant above `state.now` and not above `until` at which something leaves the window."""
+    due = next_exit(state, state.now, window)
+    if due > until:
+        return []
+    steps, profile = [], profile_at(state, due, window)
+    while due <= until:
+        count, amount = _inside(state, due - window)
+        profile = msgspec.structs.replace(profile, window_orders=count, window_amount=amount)
+        steps.append(ProfileStep(at=due, cause="time", profile=profile))
+        due = next_exit(state, due, window)
+    return steps
+
+
+def _inside(state: State, after: int) -> tuple[int, int]:
+    """Orders above the instant `after`, and the amount above it."""
+    count, amount = orders.inside(state.orders, after)
+    return count, amount + orders.inside(state.returns, after)[1]

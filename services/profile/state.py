@@ -1,0 +1,87 @@
+"""What the profile service keeps of one customer; knows the stored shape, not how facts change it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from shared.chain import Consent
+
+
+class Sealed(msgspec.Struct, frozen=True, array_like=True):
+    """Older entries of a book, packed; sorted by (instant, id) and never empty."""
+
+    rows: bytes
+    """Fixed-size rows, see orders.ROW."""
+    ids: bytes
+    """The ids of the rows in full (msgpack); read only when rows come or go."""
+    first: str
+    """Id of the first row."""
+    last: str
+    """Id of the last row."""
+
+
+class Book(msgspec.Struct, frozen=True, array_like=True):
+    """Dated amounts under ids, as parallel columns sorted by (instant, id)."""
+
+    ats: tuple[int, ...] = ()
+    ids: tuple[str, ...] = ()
+    nets: tuple[int, ...] = ()
+    """Minor units; for orders after the refunds that name them."""
+    versions: tuple[int, ...] = ()
+    aliases: tuple[int, ...] = ()
+    """Index into State.aliases of the id under which the entry came."""
+    sealed: Sealed | None = None
+
+
+class Product(msgspec.Struct, frozen=True, array_like=True):
+    """One product that the customer looked at."""
+
+    latest: int
+    """Instant of the latest beat."""
+    total: int = 0
+    """Sum of the credits, ms."""
+    credits: bytes = b""
+    """Gaps seen within 24 h before `latest`, packed, by instant; see browsing.CREDIT."""
+
+
+class Trait(msgspec.Struct, frozen=True, array_like=True):
+    """The latest value of a trait."""
+
+    value: str
+    at: int
+
+
+class Contact(msgspec.Struct, frozen=True, array_like=True):
+    """Where a contact field of the customer can be found."""
+
+    alias: str
+    """Customer id under which the field was sealed."""
+    at: int
+    """The step's instant."""
+
+
+class State(msgspec.Struct, frozen=True, array_like=True):
+    """The customer; stored as msgpack, a change of shape needs a new schema number in fold.py."""
+
+    now: int = 0
+    """Largest instant stepped to, ms."""
+    aliases: tuple[str, ...] = ()
+    """Ids under which orders and refunds came."""
+    orders: Book = Book()
+    """Orders known and not cancelled."""
+    returns: Book = Book()
+    """Refunds that name no order, as negative amounts."""
+    refunds: bytes = b""
+    """Refunds that name an order, known or not, packed; see refunds.ROW."""
+    cancelled: bytes = b""
+    """Digests of the cancelled order ids."""
+    ring: bytes = b""
+    """Digests of the latest ids of all other events."""
+    products: dict[str, Product] = {}
+    traits: dict[str, Trait] = {}
+    """Passed on: the text, empty where the value is none."""
+    others: dict[str, Trait] = {}
+    """Kept only: the value as JSON."""
+    consents: dict[str, Consent] = {}
+    contacts: dict[str, Contact] = {}
+    messages: dict[str, int] = {}
