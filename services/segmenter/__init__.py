@@ -1,0 +1,1 @@
+"""Where each customer stands: stage, sleep warning, RFM class; each change at its own instant, exactly once."""

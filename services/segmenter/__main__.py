@@ -1,0 +1,37 @@
+"""`python -m services.segmenter`: the segmenter on the Kafka host; with `cuts`, the cut maker."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+import uvloop
+
+from services.segmenter.cut_maker_app import run_cut_maker
+from services.segmenter.fold import SegmenterFold
+from shared import log
+from shared.settings import EngineSettings
+from shared.streams.worker import run_worker
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    settings = EngineSettings()
+    if sys.argv[1:] == ["cuts"]:
+        log.setup()
+        uvloop.run(_cuts(settings.kafka))
+        return
+    shop = settings.shop()
+    run_worker(lambda partition: SegmenterFold(shop, epoch_ms=settings.epoch_ms, partition=partition), settings)
+
+
+async def _cuts(bootstrap: str) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run_cut_maker(bootstrap, stop)
+
+
+if __name__ == "__main__":
+    main()

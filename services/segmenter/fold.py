@@ -1,0 +1,216 @@
+"""The segmenter as the engine sees it: customers, cuts and epochs of one partition; knows no Kafka and no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from services.segmenter import logic
+from services.segmenter.histograms import Published, chunks_of, population_of
+from services.segmenter.logic import InForce
+from services.segmenter.rfm import UNCLASSIFIED, grid, scale_of
+from services.segmenter.state import NO_DAY, Customer, Handed, decode_handed, encode_handed
+from shared.chain import (
+    Bundle,
+    Change,
+    CutsPublished,
+    EpochMarked,
+    Fragment,
+    HistogramChunk,
+    PolicyPublished,
+    ProfileUpdated,
+    SegmentChanged,
+    SegmentSnapshot,
+    SegmentStep,
+    SegmentsUpdated,
+    Tick,
+)
+from shared.codec import cloud_event
+from shared.ids import derived_id
+from shared.instants import parse_zone
+from shared.shop import Shop
+from shared.streams.fold import Columns, Context, Outcome, Output
+from shared.topics import PROFILE_UPDATES, RFM_HISTOGRAMS, SEGMENT_CHANGES, SEGMENT_UPDATES, SEGMENTS
+
+decode_record = msgspec.json.Decoder(ProfileUpdated | Tick | CutsPublished | PolicyPublished | Fragment).decode
+
+COLUMNS = {"recency": np.int32, "frequency": np.int32, "monetary": np.int64, "r": np.int8, "f": np.int8, "m": np.int8}
+"""Measures (last local day, orders and gridded amount inside the window) and the scores given to them."""
+
+HISTOGRAM_PARTITION = 0
+"""The histograms' one partition: whoever makes the cuts sees all records in one order."""
+
+OUTSIDE = -1
+"""In column r: has ordered, but not inside the window, so there is a class and no score."""
+
+
+class SegmenterFold:
+    """Satisfies `shared.streams.fold.Fold` for one partition of profile-updates-v1."""
+
+    name = "segmenter"
+    input = PROFILE_UPDATES.name
+    output: str | None = SEGMENT_UPDATES.name
+    state = Customer
+    schema = 1
+    bundle: type[Bundle] | None = SegmentsUpdated
+    columns: Mapping[str, Any] = COLUMNS
+
+    def __init__(self, shop: Shop, *, epoch_ms: int, partition: int) -> None:
+        if epoch_ms <= 0:
+            msg = f"epoch_ms: must be above 0, is {epoch_ms}"
+            raise ValueError(msg)
+        self._rules = InForce(shop.bounds, shop.high, parse_zone(shop.zone))
+        self._epoch_ms, self._partition = epoch_ms, partition
+        self._published = Published()
+        self.records = decode_record
+
+    # --- one customer
+
+    def empty(self) -> Customer:
+        """Nobody yet: no orders, no segments, no changes."""
+        return Customer()
+
+    def upgrade(self, schema: int, body: bytes) -> Customer:
+        """ValueError: there is no older schema."""
+        msg = f"segmenter: no state of schema {schema} was ever written ({len(body)} bytes)"
+        raise ValueError(msg)
+
+    def on_record(self, state: Customer, record: ProfileUpdated, context: Context) -> Outcome[Customer]:
+        """Upstream's steps and own timers in between; passed on even where there is no step, for what else it says."""
+        until = max(record.as_of, state.now)
+        after, steps = logic.take_facts(state, record.steps, until, self._rules)
+        return self._outcome(state, after, steps, as_of=until, context=context)
+
+    def on_time(self, state: Customer, context: Context) -> Outcome[Customer]:
+        """Own timers up to the clock, each at its own instant; nothing is sent on where nothing changes."""
+        until = max(context.clock, state.now)
+        after, steps = logic.take_time(state, until, self._rules)
+        return self._outcome(state, after, steps or None, as_of=until, context=context)
+
+    def on_broadcast(
+        self, state: Customer, broadcast: CutsPublished | PolicyPublished, context: Context
+    ) -> Outcome[Customer] | None:
+        """The cuts just adopted; None for a policy, and where neither class nor scores move."""
+        if isinstance(broadcast, PolicyPublished):
+            return None
+        at = max(context.clock, state.now)
+        after, steps = logic.take_cuts(state, at, self._rules)
+        return self._outcome(state, after, steps, as_of=at, context=context) if steps else None
+
+    def surrender(self, state: Customer) -> tuple[Customer, bytes]:
+        """The number of the latest change stays with the id that it counts for."""
+        return Customer(now=state.now, seq=state.seq), encode_handed(Handed(state.now))
+
+    def absorb(self, state: Customer, fragment: bytes, context: Context) -> Outcome[Customer]:
+        """One step with cause merge; the instant of a person never runs backwards."""
+        at = max(context.clock, state.now, decode_handed(fragment).now)
+        after, steps = logic.take_merge(state, at, self._rules)
+        return self._outcome(state, after, steps, as_of=at, context=context)
+
+    def _outcome(
+        self,
+        before: Customer,
+        after: Customer,
+        steps: list[SegmentStep] | None,
+        *,
+        as_of: int,
+        context: Context,
+    ) -> Outcome[Customer]:
+        due = logic.due_of(after, self._rules)
+        if steps is None:
+            return Outcome(after, due, as_of)
+        return Outcome(after, due, as_of, tuple(steps), self._announced(before, steps, as_of, context))
+
+    def _announced(
+        self, before: Customer, steps: Sequence[SegmentStep], as_of: int, context: Context
+    ) -> tuple[Output, ...]:
+        """Every change, and a snapshot after every step that changed anything in it."""
+        outputs: list[Output] = []
+        key, seq, shown = context.key, before.seq, (before.segments, before.profile.orders, before.profile.total)
+        origin = ".".join(map(str, context.origin))
+        for number, step in enumerate(steps):
+            for change in step.changes:
+                seq += 1
+                changed = self._changed(key, seq, change, step=step, as_of=as_of)
+                outputs.append(_public(SEGMENT_CHANGES.name, changed, derived_id("change", key, seq), at=step.at))
+            shows = (step.segments, step.profile.orders, step.profile.total)
+            if shows != shown:
+                shown = segments, orders, total = shows
+                snapshot = SegmentSnapshot(
+                    customer=key, seq=seq, segments=segments, orders=orders, total=total, as_of=step.at
+                )
+                name = f"snapshot/{key}/{origin}/{number}"  # unique by its place; a derived id would cost a third more
+                outputs.append(_public(SEGMENTS.name, snapshot, name, at=step.at))
+        return tuple(outputs)
+
+    def _changed(self, key: str, seq: int, change: Change, *, step: SegmentStep, as_of: int) -> SegmentChanged:
+        return SegmentChanged(
+            customer=key,
+            seq=seq,
+            dimension=change.dimension,
+            before=change.before,
+            after=change.after,
+            cause=change.cause,
+            effective_at=change.at,
+            detected_at=as_of,
+            cuts=self._rules.epoch,
+            event=step.happened[0].id if step.happened else "",
+        )
+
+    # --- all customers of the partition
+
+    def adopt(self, broadcast: CutsPublished | PolicyPublished, clock: int) -> None:
+        """Cuts are scored by from now on; a policy is not the segmenter's."""
+        if isinstance(broadcast, CutsPublished):
+            self._rules = msgspec.structs.replace(self._rules, epoch=broadcast.epoch, scale=scale_of(broadcast.cuts))
+
+    def touched(self, broadcast: CutsPublished | PolicyPublished, columns: Columns) -> npt.NDArray[np.intp]:
+        """Movers: rows whose class or scores under these cuts differ from those in the columns."""
+        if isinstance(broadcast, PolicyPublished):
+            return np.empty(0, np.intp)
+        recency, orders = columns["recency"], columns["frequency"]
+        scale = scale_of(broadcast.cuts)
+        if scale is None:
+            return np.flatnonzero(columns["live"] & (columns["r"] != 0))
+        inside = orders > 0
+        outside = np.where(recency > NO_DAY, OUTSIDE, 0)
+        r = np.where(inside, 1 + np.searchsorted(scale.recency, recency, side="right"), outside)
+        f = np.where(inside, 1 + np.searchsorted(scale.frequency, orders, side="left"), 0)
+        m = np.where(inside, 1 + np.searchsorted(scale.monetary, columns["monetary"], side="left"), 0)
+        return np.flatnonzero(columns["live"] & ((r != columns["r"]) | (f != columns["f"]) | (m != columns["m"])))
+
+    def row(self, state: Customer) -> tuple[int, ...]:
+        """Measures and scores in the order of COLUMNS; r is OUTSIDE for the unclassified."""
+        profile, segments = state.profile, state.segments
+        r = OUTSIDE if segments.rfm == UNCLASSIFIED else segments.r
+        return state.day, profile.window_orders, grid(profile.window_amount), r, segments.f, segments.m
+
+    def closes_batch(self, clock: int, tick: Tick) -> bool:
+        """True for the first tick at or after an epoch instant: a restart must come back to exactly that population."""
+        return tick.as_of // self._epoch_ms > clock // self._epoch_ms
+
+    def after_tick(self, clock: int, tick: Tick, columns: Columns) -> Sequence[Output]:
+        """At an epoch tick: the chunks changed since this instance's last marker (at first all), then the marker."""
+        if not self.closes_batch(clock, tick):
+            return ()
+        epoch = tick.as_of // self._epoch_ms * self._epoch_ms
+        chunks = chunks_of(columns)
+        outputs = []
+        for (measure, number), chunk in self._published.changed(chunks).items():
+            counts = dict(zip(chunk.values.tolist(), chunk.counts.tolist(), strict=True))
+            news = HistogramChunk(partition=self._partition, epoch=epoch, measure=measure, chunk=number, counts=counts)
+            outputs.append(self._counted(f"{measure}/{number}", news))
+        marker = EpochMarked(partition=self._partition, epoch=epoch, population=population_of(chunks))
+        return [*outputs, self._counted("marker", marker)]
+
+    def _counted(self, key: str, value: HistogramChunk | EpochMarked) -> Output:
+        return Output(RFM_HISTOGRAMS.name, f"{self._partition}/{key}", value, partition=HISTOGRAM_PARTITION)
+
+
+def _public(topic: str, value: SegmentChanged | SegmentSnapshot, name: str, *, at: int) -> Output:
+    headers = cloud_event(value.__struct_config__.tag, id=name, source="huitou/segmenter", at=at)
+    return Output(topic, value.customer, value, headers=headers)
