@@ -1,0 +1,132 @@
+"""The trigger engine as a fold: bundles of segments in, commands and decisions out; knows topics, decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from services.trigger_engine import logic
+from services.trigger_engine.arbitration import Here, Said
+from services.trigger_engine.gates import SWITCHES
+from services.trigger_engine.rules import compile_policy, no_rules
+from services.trigger_engine.state import State, next_due
+from shared.chain import Bundle, CutsPublished, Fragment, PolicyPublished, SegmentsUpdated, Tick
+from shared.codec import cloud_event
+from shared.instants import parse_zone
+from shared.outreach import SendMessage
+from shared.policy import parse_policy
+from shared.shop import Shop
+from shared.streams.fold import Columns, Context, Outcome, Output
+from shared.topics import OUTREACH_COMMANDS, OUTREACH_DECISIONS, SEGMENT_UPDATES
+
+SOURCE: Final = "trigger-engine"
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(State).decode
+
+
+class TriggerFold:
+    """The fold of one partition. `gates_off` ("import", "age") exists only to prove what those gates stop."""
+
+    name = "trigger_engine"
+    input = SEGMENT_UPDATES.name
+    output: str | None = None
+    state = State
+    schema = 1
+    records: Callable[[bytes], Any] = staticmethod(
+        msgspec.json.Decoder(SegmentsUpdated | Tick | CutsPublished | PolicyPublished | Fragment).decode
+    )
+    bundle: type[Bundle] | None = None
+    columns: Mapping[str, Any] = {}
+
+    def __init__(self, shop: Shop, *, gates_off: frozenset[str] = frozenset()) -> None:
+        if not gates_off <= SWITCHES:
+            fixed, free = (", ".join(sorted(gates)) for gates in (gates_off - SWITCHES, SWITCHES))
+            raise ValueError(f"gates_off: {fixed} cannot be switched off, only {free}")
+        self._zone, self._exponent, self._off = parse_zone(shop.zone), shop.exponent, gates_off
+        self._book = no_rules(self._zone, self._exponent)
+
+    def empty(self) -> State:
+        """A customer never seen."""
+        return State()
+
+    def upgrade(self, schema: int, body: bytes) -> State:
+        """The state from a body of an older schema."""
+        if schema != self.schema:
+            raise ValueError(f"schema: {schema} is unknown, this version reads {self.schema}")
+        return _decode(body)
+
+    def on_record(self, state: State, record: Any, context: Context) -> Outcome[State] | None:
+        """A bundle of the segmenter: its steps, the customer's own timers between them, and time up to its as_of."""
+        here = self._here(context, record.as_of)
+        return _outcome(*logic.follow(state, record.steps, here), here)
+
+    def on_time(self, state: State, context: Context) -> Outcome[State] | None:
+        """All that is due up to the clock."""
+        here = self._here(context, context.clock)
+        return _outcome(*logic.advance(state, here), here)
+
+    def adopt(self, broadcast: CutsPublished | PolicyPublished, clock: int) -> None:
+        """The policy is in force from `clock` on; ValueError names a field that makes no sense. Cuts change nothing."""
+        if isinstance(broadcast, PolicyPublished):
+            policy = parse_policy(broadcast.document)
+            if policy.version != broadcast.number:
+                raise ValueError(f"policy: version: is {policy.version}, but it was published as {broadcast.number}")
+            self._book = compile_policy(policy, activated=clock, zone=self._zone, exponent=self._exponent)
+
+    def touched(self, broadcast: CutsPublished | PolicyPublished, columns: Columns) -> npt.NDArray[np.intp]:
+        """Everybody by a policy, nobody by cuts."""
+        return np.flatnonzero(columns["live"]) if isinstance(broadcast, PolicyPublished) else np.empty(0, np.intp)
+
+    def on_broadcast(
+        self,
+        state: State,
+        broadcast: CutsPublished | PolicyPublished,
+        context: Context,
+    ) -> Outcome[State] | None:
+        """The customer under the new rules; None if nothing of his changes."""
+        here = self._here(context, context.clock)
+        changed, said = logic.change_rules(state, here)
+        return None if changed is state else _outcome(changed, said, here)
+
+    def row(self, state: State) -> tuple[int, ...]:
+        """No columns of its own."""
+        return ()
+
+    def closes_batch(self, clock: int, tick: Tick) -> bool:
+        """No tick is special here."""
+        return False
+
+    def after_tick(self, clock: int, tick: Tick, columns: Columns) -> Sequence[Output]:
+        """Nothing is said for a partition as a whole."""
+        return ()
+
+    def surrender(self, state: State) -> tuple[State, bytes]:
+        """Ledger, uses, what waits and what browsing armed go to the stronger id."""
+        return State(now=state.now), _encode(logic.bequest(state))
+
+    def absorb(self, state: State, fragment: bytes, context: Context) -> Outcome[State]:
+        """Unite with what another id left."""
+        here = self._here(context, max(context.clock, state.now))
+        return _outcome(*logic.unite(state, _decode(fragment), here), here)
+
+    def _here(self, context: Context, as_of: int) -> Here:
+        return Here(self._book, context.key, as_of, context.whole, self._off)
+
+
+def _outcome(state: State, said: Sequence[Said], here: Here) -> Outcome[State]:
+    outputs = tuple(_output(record, here.customer) for record in said) if said else ()
+    return Outcome(state, next_due(state), state.now, None, outputs)
+
+
+def _output(record: Said, customer: str) -> Output:
+    if isinstance(record, SendMessage):
+        topic, name = OUTREACH_COMMANDS, record.command_id
+    else:
+        topic, name = OUTREACH_DECISIONS, record.id
+    headers = cloud_event(record.__struct_config__.tag, id=name, source=SOURCE, at=record.decided_at)
+    return Output(topic.name, customer, record, headers=headers)

@@ -1,0 +1,95 @@
+"""One customer's record: facts and own timers merged by instant, then arbitrated; knows no broker and no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from services.trigger_engine.arbitration import Here, Said, arbitrate, dropped
+from services.trigger_engine.intake import expire, rearmed, take_over
+from services.trigger_engine.state import Candidate, Facts, State, next_due
+from shared.chain import SegmentStep
+
+_replace = msgspec.structs.replace
+
+
+def follow(state: State, steps: Sequence[SegmentStep], here: Here) -> tuple[State, list[Said]]:
+    """Take the steps of a bundle in their order, the customer's own timers in between, and time up to `here.as_of`."""
+    said: list[Said] = []
+    raised: list[Candidate] = []
+    silent = False
+    for position, step in enumerate(steps, 1):
+        state = _run(state, step.at - 1, here, said)
+        state, new, bought = take_over(state, step, as_of=here.as_of, book=here.book)
+        raised += new
+        silent = silent or any(happened.silent for happened in step.happened)
+        if bought:
+            said += dropped(bought, "repurchased", state=state, at=state.now, here=here)
+        if position == len(steps) or steps[position].at > step.at:  # steps of one instant are decided together
+            state = _decide(state, state.now, here, said, raised=raised, silent=silent)
+            raised, silent = [], False
+    return advance(state, here, said)
+
+
+def advance(state: State, here: Here, said: list[Said] | None = None) -> tuple[State, list[Said]]:
+    """Take all due instants up to `here.as_of`, in order, equal ones together; what is said is added to `said`."""
+    said = [] if said is None else said
+    state = _run(state, here.as_of, here, said)
+    return (_replace(state, now=here.as_of) if here.as_of > state.now else state), said
+
+
+def change_rules(state: State, here: Here) -> tuple[State, list[Said]]:
+    """The customer under a policy just come into force at `here.as_of`; the same state if nothing of his changes."""
+    timers = rearmed(state, here.book)
+    gone = tuple(waiting for waiting in state.waiting if waiting.rule not in here.book.rules)
+    if timers == state.timers and not gone:
+        return state, []
+    kept = tuple(waiting for waiting in state.waiting if waiting.rule in here.book.rules)
+    said = dropped(gone, "rule-gone", state=state, at=max(here.as_of, state.now), here=here)
+    return _replace(state, timers=timers, waiting=kept), said
+
+
+def bequest(state: State) -> State:
+    """What the engine itself knows of the customer and hands over; facts come from upstream alone."""
+    return _replace(state, facts=Facts())
+
+
+def unite(state: State, other: State, here: Here) -> tuple[State, list[Said]]:
+    """Take over what another id of the same person left; what waited for it is looked at again at once."""
+    mine = {(waiting.rule, waiting.key) for waiting in state.waiting}
+    armed = {(timer.rule, timer.product) for timer in state.timers}
+    beats = (timer for timer in other.timers if timer.rule in here.book.on_beat)
+    rules = here.book.rules
+    state = _replace(
+        state,
+        now=max(state.now, other.now),
+        timers=tuple(sorted((*state.timers, *(beat for beat in beats if (beat.rule, beat.product) not in armed)))),
+        waiting=(
+            *state.waiting,
+            *(one for one in other.waiting if one.rule in rules and (one.rule, one.key) not in mine),
+        ),
+        served=tuple(dict.fromkeys((*state.served, *other.served))),
+        uses=tuple(sorted({*state.uses, *other.uses})),
+        baseline=max(state.baseline, other.baseline),
+        unconfirmed=state.unconfirmed or other.unconfirmed,
+    )
+    state, said = advance(state, here)
+    return _decide(state, state.now, here, said), said
+
+
+def _run(state: State, limit: int, here: Here, said: list[Said]) -> State:
+    while (due := next_due(state)) <= limit:
+        state = _decide(state, max(due, state.now), here, said)
+    return state
+
+
+def _decide(
+    state: State, at: int, here: Here, said: list[Said], *, raised: Sequence[Candidate] = (), silent: bool = False
+) -> State:
+    """Everything of the instant `at`: what the facts raised, the timers due, and what has waited until now."""
+    state, timed = expire(state, at, as_of=here.as_of, book=here.book)
+    if raised or timed or state.waiting:
+        state, spoken = arbitrate(state, at, (*raised, *timed), here=here, silent=silent)
+        said += spoken
+    return _replace(state, now=at) if at > state.now else state
