@@ -1,0 +1,1 @@
+"""Sends each outreach command once, over the channel it names, and reports what became of it."""

@@ -1,0 +1,82 @@
+"""Puts the notifier together and runs it; knows every part by its constructor and decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from services.notifier.bell import Bell, keep_turning
+from services.notifier.channels.contract import Channel, ChannelName
+from services.notifier.channels.templates import TemplateBook
+from services.notifier.contacts import Writer
+from services.notifier.outbox import Outbox
+from services.notifier.providers import open_channels, read_providers
+from services.notifier.publisher import Publisher
+from services.notifier.reader import GROUP, Reader
+from services.notifier.reconciler import Reconciler
+from services.notifier.sender import Sender
+from services.notifier.settings import NotifierSettings
+from services.notifier.store import Store
+from shared.log import Log
+from shared.sealing import Keyring
+from shared.streams.clients import group_consumer, producer
+
+LOG = Log(__name__)
+IDLE_S = 0.25
+"""Longest wait of a loop that found nothing to do."""
+PUBLISH_IDLE_S = 0.1
+
+
+async def run(settings: NotifierSettings) -> None:
+    """Send until SIGTERM or SIGINT; then finish what has begun and bring the last facts to the broker."""
+    bell = Bell()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, bell.stop)
+    providers = read_providers(settings.providers_file)
+    keyring = Keyring.load(settings.keyring)
+    writer = Writer(keyring, TemplateBook(settings.sources(), providers.templates()))
+    channels = open_channels(providers, settings.reach())
+    store = Store.connect(settings.database_url, connections=2 * settings.workers * max(len(channels), 1) + 4)
+    client = producer(settings.kafka)
+    await client.start()
+    try:
+        await _serve(
+            settings, bell, store, channels=channels, writer=writer, publisher=Publisher(store, client), keyring=keyring
+        )
+    finally:
+        await client.stop()
+        for channel in channels.values():
+            await channel.close()
+        await store.close()
+
+
+async def _serve(
+    settings: NotifierSettings,
+    bell: Bell,
+    store: Store,
+    *,
+    channels: dict[ChannelName, Channel],
+    writer: Writer,
+    publisher: Publisher,
+    keyring: Keyring,
+) -> None:
+    outbox = Outbox(store, settings.limits(), scenario=settings.scenario)
+    consumer = group_consumer(settings.kafka, GROUP, instance=settings.instance)
+    reader = Reader(consumer, outbox, seal=keyring.seal_bytes, restored=settings.restored)
+    reconciler = Reconciler(outbox, channels, writer, look_up_s=settings.send_seconds)
+    LOG.info("notifier starts", channels=",".join(sorted(channels)), workers=settings.workers)
+    published = Bell()
+    async with asyncio.TaskGroup() as outer:
+        outer.create_task(keep_turning(publisher.turn, published, idle_s=PUBLISH_IDLE_S))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(reader.run(bell))
+            group.create_task(keep_turning(reconciler.turn, bell, idle_s=IDLE_S))
+            for name, channel in channels.items():
+                for _ in range(settings.workers):
+                    sender = Sender(outbox, name, channel, writer, batch=settings.batch, send_s=settings.send_seconds)
+                    group.create_task(keep_turning(sender.turn, bell, idle_s=IDLE_S))
+        published.stop()
+    while await publisher.turn():
+        pass
+    LOG.info("notifier stopped")

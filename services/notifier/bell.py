@@ -1,0 +1,41 @@
+"""Turns of a loop, idle waits and the end of them; knows no work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+
+class Bell:
+    """Wakes idle loops: rung when there is work, and for good when the process shall stop."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self.stopped = False
+
+    def ring(self) -> None:
+        """Wake all that wait now."""
+        event, self._event = self._event, asyncio.Event()
+        event.set()
+
+    def stop(self) -> None:
+        """Wake all, and let nobody wait again."""
+        self.stopped = True
+        self.ring()
+
+    async def wait(self, seconds: float) -> None:
+        """Until rung, stopped or this time has passed."""
+        if self.stopped:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        except TimeoutError:
+            return
+
+
+async def keep_turning(turn: Callable[[], Awaitable[int]], bell: Bell, *, idle_s: float) -> None:
+    """Take turns until the bell stops; a turn that found nothing to do is followed by a wait."""
+    while not bell.stopped:
+        if not await turn():
+            await bell.wait(idle_s)

@@ -1,0 +1,1 @@
+"""One adapter per provider behind one contract; they know wire formats and must not know the outbox."""

@@ -1,0 +1,151 @@
+"""What a batch of Kafka records asks of the database; pure: knows record shapes, no broker and no table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Literal, Protocol
+
+import msgspec
+
+from services.notifier.facts import LONGEST_DEAD, Publication, buried, dead_letter_field
+from shared.events import ContactPoint
+from shared.outreach import CancelMessage, OutreachCommand, SendMessage
+from shared.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
+
+Seal = Callable[[str, str, bytes], bytes]
+"""As Keyring.seal_bytes: alias, field, value."""
+_LARGEST = 2**63 - 1
+_QUOTED = re.compile("'.*'", re.DOTALL)
+
+
+class Record(Protocol):
+    """The part of a Kafka record that is looked at."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+class ReceiptLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One record of provider-receipts-v1."""
+
+    provider: str
+    ref: str = ""
+    command_id: str = ""
+    status: Literal["delivered", "failed"]
+    reason: str = ""
+
+
+class Contact(msgspec.Struct, frozen=True, kw_only=True):
+    """A sealed address and the key of the record that brought it."""
+
+    point: ContactPoint
+    record_key: str
+
+
+class Batch(msgspec.Struct, kw_only=True):
+    """What to write, in one transaction; built up record by record and then only read."""
+
+    commands: dict[str, tuple[SendMessage, bytes]] = {}
+    """By command id, with the bytes that came; the first of an id stays."""
+    cancellations: dict[str, CancelMessage] = {}
+    contacts: dict[tuple[str, str], Contact] = {}
+    """By alias and field; the last stays."""
+    erased: set[str] = set()
+    """Record keys whose addresses are forgotten, before the new ones are written."""
+    receipts: list[ReceiptLine] = []
+    dead: list[Publication] = []
+    positions: dict[tuple[str, int], int] = {}
+    """Next offset by topic and partition."""
+    logical_now: int = 0
+    """The largest `decided_at`."""
+
+
+class _UnstorableError(ValueError):
+    """Well-formed JSON that the database could not hold."""
+
+
+_decode_command = msgspec.json.Decoder(OutreachCommand).decode
+_decode_contact = msgspec.json.Decoder(ContactPoint).decode
+_decode_receipt = msgspec.json.Decoder(ReceiptLine).decode
+
+
+def read_batch(records: Iterable[Record], seal: Seal) -> Batch:
+    """Sort records of the notifier's three topics; one that cannot be read becomes a dead letter, the rest goes on."""
+    batch = Batch()
+    for record in records:
+        batch.positions[record.topic, record.partition] = record.offset + 1
+        try:
+            _read(record, batch)
+        except (msgspec.DecodeError, UnicodeDecodeError, _UnstorableError) as error:
+            batch.dead.append(_bury(record, error, seal))
+    return batch
+
+
+def _read(record: Record, batch: Batch) -> None:
+    value = record.value or b""
+    if record.topic == OUTREACH_COMMANDS.name:
+        _take_command(_decode_command(value), value, batch)
+    elif record.topic == CONTACT_POINTS.name:
+        key = (record.key or b"").decode()
+        _take_contact(key, _decode_contact(value) if record.value is not None else None, batch)
+    elif record.topic == PROVIDER_RECEIPTS.name:
+        receipt = _decode_receipt(value)
+        _require_storable(receipt.provider, receipt.ref, receipt.command_id, receipt.reason)
+        if not (receipt.ref or receipt.command_id):
+            raise _UnstorableError("ref: a receipt must name a ref or a command_id")
+        batch.receipts.append(receipt)
+
+
+def _take_command(command: SendMessage | CancelMessage, value: bytes, batch: Batch) -> None:
+    _require_storable(command.command_id, command.customer)
+    if not 0 <= command.decided_at <= _LARGEST:
+        raise _UnstorableError("decided_at: must be an instant in milliseconds")
+    if isinstance(command, CancelMessage):
+        _require_storable(command.reason)
+        batch.cancellations.setdefault(command.command_id, command)
+    else:
+        _require_storable(command.rule, command.trigger_key, command.alias, command.field)
+        numbers = (command.send_by, command.step, command.position)
+        if not all(0 <= number <= _LARGEST for number in numbers):
+            raise _UnstorableError("send_by, step, position: must be whole numbers of at most 63 bits, not negative")
+        batch.commands.setdefault(command.command_id, (command, value))
+    batch.logical_now = max(batch.logical_now, command.decided_at)
+
+
+def _take_contact(key: str, point: ContactPoint | None, batch: Batch) -> None:
+    _require_storable(key)
+    if point is None:
+        batch.erased.add(key)
+        batch.contacts = {place: held for place, held in batch.contacts.items() if held.record_key != key}
+        return
+    _require_storable(point.alias, point.field, point.sealed)
+    if not 0 <= point.at <= _LARGEST:
+        raise _UnstorableError("at: must be an instant in milliseconds")
+    batch.contacts[point.alias, point.field] = Contact(point=point, record_key=key)
+
+
+def _require_storable(*texts: str) -> None:
+    if any("\0" in text for text in texts):
+        raise _UnstorableError("a text holds a NUL character")
+
+
+def _bury(record: Record, error: Exception, seal: Seal) -> Publication:
+    where = (record.topic, record.partition, record.offset)
+    return buried(
+        where=where,
+        key=(record.key or b"").decode(errors="replace").replace("\0", "\ufffd"),
+        reason=_reason(error),
+        arrived=record.timestamp,
+        sealed=seal("dead-letter", dead_letter_field(*where), (record.value or b"")[:LONGEST_DEAD]),
+    )
+
+
+def _reason(error: Exception) -> str:
+    # A Unicode error would show bytes of the record, and msgspec quotes values that are none of those expected.
+    text = "" if isinstance(error, UnicodeDecodeError) else ": " + _QUOTED.sub("'…'", str(error))
+    return f"{type(error).__name__.removeprefix('_')}{text}"[:500]
