@@ -1,0 +1,75 @@
+"""Puts the console together and runs it: projector, lag watch and web server in one process; decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import uvicorn
+
+from services.console.app import create_app
+from services.console.lag_watch import LagWatch
+from services.console.projector import GROUP, Projector
+from services.console.queries import Queries
+from services.console.settings import ConsoleSettings
+from services.console.store import Store, connect
+from shared import clock
+from shared.log import Log
+from shared.streams.clients import group_consumer
+
+LOG = Log(__name__)
+CONNECTIONS = 4
+MOST_AT_ONCE = 200
+"""Requests under way; beyond that browsers hear 503 and ask again."""
+STOP_SECONDS = 3
+
+
+async def run(settings: ConsoleSettings) -> None:
+    """Serve until SIGTERM or SIGINT. If a part fails, all end: whoever started the process starts it anew."""
+    engine = connect(settings.database_url, connections=CONNECTIONS)
+    watch = LagWatch(settings.kafka)
+    app = create_app(Queries(engine, clock.now_ms), watch, settings.shop(), names=settings.names())
+    config = uvicorn.Config(
+        app,
+        host=settings.console_host,
+        port=settings.console_port,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=MOST_AT_ONCE,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    consumer = group_consumer(settings.kafka, GROUP, instance=settings.instance)
+    projector = Projector(consumer, Store(engine), scenario=settings.scenario)
+    stop, server = asyncio.Event(), uvicorn.Server(config)
+    _listen(server, stop)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(projector.run(stop))
+            group.create_task(watch.run(stop))
+            group.create_task(_serve(server, stop))
+    finally:
+        await engine.dispose()
+    LOG.info("console stopped")
+
+
+def _listen(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    """The web server takes the signals while it serves and raises them again at its end: they must not kill us then."""
+
+    def end() -> None:
+        server.should_exit = True
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end)
+
+
+async def _serve(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    """When the web server ends, the others shall."""
+    try:
+        await server.serve()
+    finally:
+        stop.set()

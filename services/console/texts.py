@@ -1,0 +1,177 @@
+"""Every text of the page in Chinese and English, by key; knows languages, not where a text stands."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Language = Literal["zh", "en"]
+LANGUAGES: Final[tuple[Language, ...]] = ("zh", "en")
+
+TEXTS: Final[dict[str, tuple[str, str]]] = {
+    "title": ("回头 · 复购运营平台", "Huitou · repurchase platform"),
+    "brand": ("回头", "Huitou"),
+    "tagline": ("复购运营平台 · 实时总览", "Repurchase platform · live overview"),
+    "language.other": ("English", "中文"),
+    "language.label": ("切换语言", "Switch language"),
+    "offline": ("连接中断，数据停留在最后一次刷新", "Connection lost: figures are those of the last refresh"),
+    "logical-now": ("逻辑时间", "Logical time"),
+    "logical-now.none": ("等待第一个时钟记录", "Waiting for the first tick"),
+    "customers": ("客户总数", "Customers"),
+    "orders": ("累计订单", "Orders"),
+    "amount": ("累计净额", "Net amount"),
+    "events-now": ("事件 / 秒", "Events / s"),
+    "accepted-total": ("消息已受理", "Messages accepted"),
+    "population.empty": (
+        "还没有客户：发送第一笔订单，或导入订单历史，分群随即出现。",
+        "No customers yet: send a first order or import order history, and segments appear.",
+    ),
+    "rfm.heading": ("RFM 八类客户", "RFM classes"),
+    "rfm.note": (
+        "R 最近 · F 频次 · M 金额，按全体五分位打分",
+        "Recency · frequency · money, scored by population quintile",
+    ),
+    "rfm.level.important": ("重要", "Important"),
+    "rfm.level.general": ("一般", "General"),
+    "rfm.important_value": ("重要价值", "Value"),
+    "rfm.important_develop": ("重要发展", "Develop"),
+    "rfm.important_keep": ("重要保持", "Keep"),
+    "rfm.important_winback": ("重要挽留", "Win back"),
+    "rfm.general_value": ("一般价值", "Value"),
+    "rfm.general_develop": ("一般发展", "Develop"),
+    "rfm.general_keep": ("一般保持", "Keep"),
+    "rfm.general_winback": ("一般挽留", "Win back"),
+    "rfm.unclassified": ("窗口内无订单", "No order in window"),
+    "rfm.none": ("尚未评分", "Not scored yet"),
+    "rfm.important_value.hint": ("近 · 频 · 高", "R↑ F↑ M↑"),
+    "rfm.important_develop.hint": ("近 · 疏 · 高", "R↑ F↓ M↑"),
+    "rfm.important_keep.hint": ("远 · 频 · 高", "R↓ F↑ M↑"),
+    "rfm.important_winback.hint": ("远 · 疏 · 高", "R↓ F↓ M↑"),
+    "rfm.general_value.hint": ("近 · 频 · 低", "R↑ F↑ M↓"),
+    "rfm.general_develop.hint": ("近 · 疏 · 低", "R↑ F↓ M↓"),
+    "rfm.general_keep.hint": ("远 · 频 · 低", "R↓ F↑ M↓"),
+    "rfm.general_winback.hint": ("远 · 疏 · 低", "R↓ F↓ M↓"),
+    "lifecycle.heading": ("生命周期", "Lifecycle"),
+    "lifecycle.new": ("新客", "New"),
+    "lifecycle.active": ("活跃", "Active"),
+    "lifecycle.silent": ("沉默", "Silent"),
+    "lifecycle.churned": ("流失", "Churned"),
+    "lifecycle.loyal": ("忠诚", "Loyal"),
+    "lifecycle.none": ("无订单", "No orders"),
+    "sleep-warning": ("沉睡预警", "Sleep warning"),
+    "throughput.heading": ("事件吞吐", "Event throughput"),
+    "throughput.note": ("最近 60 秒", "last 60 seconds"),
+    "throughput.empty": ("还没有事件。", "No events yet."),
+    "throughput.type": ("事件类型", "Event type"),
+    "throughput.total": ("累计", "Total"),
+    "throughput.rate": ("每秒", "per s"),
+    "event.order.placed": ("下单", "Order placed"),
+    "event.order.refunded": ("退款", "Order refunded"),
+    "event.order.cancelled": ("取消订单", "Order cancelled"),
+    "event.product.viewed": ("浏览商品", "Product viewed"),
+    "event.page.viewed": ("浏览页面", "Page viewed"),
+    "event.traits.set": ("客户属性", "Traits set"),
+    "event.consent.set": ("营销授权", "Consent set"),
+    "event.message.reported": ("消息回执", "Message reported"),
+    "event.tracked": ("其他事件", "Other events"),
+    "lag.heading": ("处理延迟", "Consumer lag"),
+    "lag.note": ("未处理的记录与等待时间", "records waiting, and for how long"),
+    "lag.empty": ("还没有消费组提交进度。", "No consumer group has committed yet."),
+    "lag.group": ("消费组", "Group"),
+    "lag.records": ("记录", "Records"),
+    "lag.seconds": ("秒", "Seconds"),
+    "lag.state": ("状态", "State"),
+    "lag.ok": ("正常", "ok"),
+    "lag.slow": ("偏慢", "slow"),
+    "lag.stalled": ("停滞", "stalled"),
+    "group.profile": ("客户画像", "Profile"),
+    "group.segmenter": ("分群", "Segmenter"),
+    "group.trigger-engine": ("触发引擎", "Trigger engine"),
+    "group.notifier": ("消息触达", "Notifier"),
+    "group.console": ("控制台", "Console"),
+    "messages.heading": ("消息触达", "Messages"),
+    "messages.note": ("按渠道", "by channel"),
+    "messages.empty": (
+        "还没有触达指令：规则命中且通过全部闸门后出现在这里。",
+        "No commands yet: they appear once a rule matches and every gate passes.",
+    ),
+    "messages.channel": ("渠道", "Channel"),
+    "messages.rule": ("规则", "Rule"),
+    "messages.commands": ("指令", "Commands"),
+    "messages.accepted": ("已受理", "Accepted"),
+    "messages.delivered": ("已送达", "Delivered"),
+    "messages.underway": ("进行中", "Under way"),
+    "messages.failed": ("未发出", "Not sent"),
+    "messages.opened": ("打开", "Opened"),
+    "channel.sms": ("短信", "SMS"),
+    "channel.email": ("邮件", "Email"),
+    "channel.wecom": ("企业微信", "WeCom"),
+    "channel.staff_task": ("导购任务", "Guide task"),
+    "state.commanded": ("待发送", "queued"),
+    "state.sent": ("已发送", "sent"),
+    "state.assumed_sent": ("推定已发送", "assumed sent"),
+    "state.delivered": ("已送达", "delivered"),
+    "state.failed": ("失败", "failed"),
+    "state.expired": ("已过期", "expired"),
+    "state.suppressed": ("已屏蔽", "suppressed"),
+    "state.cancelled": ("已取消", "cancelled"),
+    "state.abandoned": ("已放弃", "abandoned"),
+    "decisions.heading": ("最近决策", "Latest decisions"),
+    "decisions.note": ("为什么发，为什么不发", "why a message goes, and why not"),
+    "decisions.empty": (
+        "还没有决策：客户命中规则时，每一次“发、缓、不发”都会写明原因。",
+        "No decisions yet: whenever a rule matches, send, defer or skip is recorded with its reason.",
+    ),
+    "decisions.at": ("时间", "When"),
+    "decisions.customer": ("客户", "Customer"),
+    "decisions.rule": ("规则", "Rule"),
+    "decisions.verdict": ("决定", "Verdict"),
+    "decisions.reason": ("原因", "Reason"),
+    "decisions.summary": ("决策构成", "Decisions by reason"),
+    "verdict.send": ("发送", "send"),
+    "verdict.defer": ("推迟", "defer"),
+    "verdict.skip": ("不发", "skip"),
+    "rule.repurchase-reminder": ("复购提醒", "Repurchase reminder"),
+    "rule.silent-recall": ("沉默召回", "Silent recall"),
+    "rule.sleep-warning": ("沉睡预警", "Sleep warning"),
+    "rule.churn-recall": ("流失召回", "Churn recall"),
+    "rule.birthday": ("生日关怀", "Birthday"),
+    "rule.browse-no-order": ("浏览未下单", "Browsed, no order"),
+    "rule.thank-you": ("首单感谢", "First-order thanks"),
+    "reason.sent": ("通过全部闸门", "Passed every gate"),
+    "reason.suppressed": ("客户已全部退订", "Customer opted out of everything"),
+    "reason.half-person": ("身份合并未完成，稍后再看", "Identity merge under way, looked at again"),
+    "reason.consent": ("没有可用渠道的授权", "No consent for any channel"),
+    "reason.import": ("来自历史导入，不触发", "Comes from an import, never fires"),
+    "reason.age": ("触发时刻过久，不再补发", "Trigger too old, not made up for"),
+    "reason.holdout": ("对照组，不触达", "Holdout group, never contacted"),
+    "reason.served": ("已为同一原因触达过", "Already contacted for this cause"),
+    "reason.outranked": ("被更高优先级取代", "Outranked by a message worth more"),
+    "reason.expired": ("超过有效期", "Past its time to live"),
+    "reason.quiet-hours": ("免打扰时段，推迟", "Quiet hours, deferred"),
+    "reason.cap": ("触达次数已达上限", "Contact cap reached"),
+    "reason.channel": ("没有可送达的联系方式", "No address to reach the customer"),
+    "reason.repurchased": ("已复购，无需再触达", "Customer bought meanwhile"),
+    "reason.rule-gone": ("规则已从策略中移除", "Rule left the policy"),
+    "until": ("{reason}到 {until}", "{reason} until {until}"),
+    "until.cap": ("{reason}，推迟到 {until}", "{reason}, deferred until {until}"),
+    "foot": ("每秒刷新 · 时区 {zone}", "Refreshed every second · time zone {zone}"),
+}
+
+
+def text(language: Language, key: str) -> str:
+    """The text of this key; KeyError if there is none."""
+    return TEXTS[key][LANGUAGES.index(language)]
+
+
+def named(language: Language, kind: str, value: str) -> str:
+    """The text of a value that may be unknown to us, such as a shop's own rule: then the value itself."""
+    found = TEXTS.get(f"{kind}.{value}")
+    return value if found is None else found[LANGUAGES.index(language)]
+
+
+def reason_text(language: Language, reason: str, until: str | None) -> str:
+    """Why, in a sentence; `until` is the written instant at which it is looked at again."""
+    shown = named(language, "reason", reason)
+    if until is None:
+        return shown
+    return text(language, "until.cap" if reason == "cap" else "until").format(reason=shown, until=until)
