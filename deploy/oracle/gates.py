@@ -1,0 +1,200 @@
+"""The gates that a candidate passes in turn, each a sentence of the semantics; knows one moment, keeps nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from deploy.oracle.moments import quiet_until, zone_of
+from shared.chain import Profile
+from shared.ids import share_of
+from shared.policy import Message, Policy, Rule, Touch
+from shared.shop import Shop
+
+HOUR = 3_600_000
+FIELDS = {"sms": "phone", "email": "email", "wecom": "external_userid", "staff_task": ""}
+"""Contact field that a channel needs."""
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A rule that wants to touch the customer; `timed`: it comes from a timer or from cause time."""
+
+    rule: str
+    key: str
+    effective_at: int
+    timed: bool
+    waited: bool = False
+    until: int | None = None
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What the ledger knows it by."""
+        return self.rule, self.key
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """What is known of the customer when a candidate is judged; all instants ms."""
+
+    now: int
+    as_of: int
+    customer: str
+    profile: Profile
+    policy: Policy
+    shop: Shop
+    whole: bool
+    silent: bool
+    baseline: int | None
+    unconfirmed: bool
+    served: frozenset[tuple[str, str]]
+    uses: tuple[int, ...]
+    """Instants of the marketing touches that count, ascending."""
+    taken: bool
+    """Another marketing candidate was sent or deferred in this arbitration."""
+    waiting: tuple[Rule, ...]
+    """Rules of the marketing candidates that wait for later."""
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One candidate of a rule at one moment."""
+
+    candidate: Candidate
+    rule: Rule
+    moment: Moment
+
+
+class Ruling(msgspec.Struct, frozen=True):
+    """What a gate says when it does not let pass."""
+
+    verdict: Literal["defer", "skip"]
+    until: int | None = None
+
+
+SKIP = Ruling("skip")
+Gate = Callable[[Case], Ruling | None]
+
+
+def expires(candidate: Candidate, rule: Rule) -> int:
+    """After this instant it must not go any more."""
+    return candidate.effective_at + rule.ttl_hours * HOUR
+
+
+def allowed(message: Message, rule: Rule, profile: Profile) -> bool:
+    """Consent for this channel and purpose."""
+    if message.channel == "staff_task":
+        return True
+    consent = profile.consents.get(f"{message.channel}/{rule.purpose}")
+    if rule.purpose == "service":
+        return consent is None or consent.granted
+    return consent is not None and consent.granted
+
+
+def reachable(message: Message, profile: Profile) -> bool:
+    """Whether there is an address, and for WeCom and tasks a guide."""
+    field = FIELDS[message.channel]
+    addressed = not field or field in profile.contacts
+    return addressed and (bool(profile.guide) or message.channel not in ("wecom", "staff_task"))
+
+
+def chosen(rule: Rule, profile: Profile) -> Touch | None:
+    """The first touch whose message may go and can."""
+    return next((t for t in rule.touches if allowed(t.message, rule, profile) and reachable(t.message, profile)), None)
+
+
+def _suppressed(case: Case) -> Ruling | None:
+    consent = case.moment.profile.consents.get(f"all/{case.rule.purpose}")
+    return SKIP if consent is not None and not consent.granted else None
+
+
+def _half_person(case: Case) -> Ruling | None:
+    return None if case.moment.whole else Ruling("defer")
+
+
+def _consent(case: Case) -> Ruling | None:
+    return None if any(allowed(touch.message, case.rule, case.moment.profile) for touch in case.rule.touches) else SKIP
+
+
+def _import(case: Case) -> Ruling | None:
+    before = case.moment.baseline is not None and case.candidate.effective_at <= case.moment.baseline
+    return SKIP if case.moment.silent or before or (case.moment.unconfirmed and case.candidate.timed) else None
+
+
+def _age(case: Case) -> Ruling | None:
+    old = case.moment.as_of - case.candidate.effective_at > case.moment.policy.max_trigger_age_hours * HOUR
+    return SKIP if old and not case.candidate.waited else None
+
+
+def _holdout(case: Case) -> Ruling | None:
+    holdout = case.moment.policy.holdout
+    held = holdout is not None and share_of(holdout.salt, case.moment.customer) < holdout.share
+    return SKIP if held and case.rule.purpose == "marketing" else None
+
+
+def _served(case: Case) -> Ruling | None:
+    return SKIP if case.candidate.name in case.moment.served else None
+
+
+def _outranked(case: Case) -> Ruling | None:
+    if case.rule.purpose != "marketing":
+        return None
+    beaten = any((-other.value, other.id) < (-case.rule.value, case.rule.id) for other in case.moment.waiting)
+    return SKIP if case.moment.taken or beaten else None
+
+
+def _expired(case: Case) -> Ruling | None:
+    return SKIP if case.moment.now > expires(case.candidate, case.rule) else None
+
+
+def _quiet_hours(case: Case) -> Ruling | None:
+    if case.moment.policy.quiet_hours is None:
+        return None
+    until = quiet_until(
+        case.moment.now, case.moment.policy.quiet_hours, zone_of(case.moment.profile.zone, case.moment.shop.zone)
+    )
+    return None if until is None else Ruling("defer", until)
+
+
+def _cap(case: Case) -> Ruling | None:
+    if case.rule.purpose != "marketing":
+        return None
+    caps = [(cap.count, cap.hours) for cap in case.moment.policy.caps]
+    if case.moment.policy.min_gap_hours:
+        caps.append((1, case.moment.policy.min_gap_hours))
+    free = []
+    for count, hours in caps:
+        inside = [use for use in case.moment.uses if case.moment.now - hours * HOUR < use <= case.moment.now]
+        if len(inside) >= count:
+            free.append(inside[-count] + hours * HOUR)
+    if not free:
+        return None
+    return SKIP if max(free) > expires(case.candidate, case.rule) else Ruling("defer", max(free))
+
+
+def _channel(case: Case) -> Ruling | None:
+    return SKIP if chosen(case.rule, case.moment.profile) is None else None
+
+
+GATES: tuple[tuple[str, Gate], ...] = (
+    ("suppressed", _suppressed),
+    ("half-person", _half_person),
+    ("consent", _consent),
+    ("import", _import),
+    ("age", _age),
+    ("holdout", _holdout),
+    ("served", _served),
+    ("outranked", _outranked),
+    ("expired", _expired),
+    ("quiet-hours", _quiet_hours),
+    ("cap", _cap),
+    ("channel", _channel),
+)
+
+
+def judge(case: Case) -> tuple[str, Ruling | None]:
+    """Name and ruling of the first gate that does not pass; ("sent", None) if all do."""
+    for name, gate in GATES:
+        ruling = gate(case)
+        if ruling is not None:
+            return name, ruling
+    return "sent", None
