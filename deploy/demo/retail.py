@@ -1,0 +1,216 @@
+"""A real shop's year (Online Retail) through the running chain: imported at once, or partly imported and then lived."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import gzip
+import sys
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from deploy.demo.people import event, introduction, person
+from deploy.demo.scenario import Event, Scenario
+from deploy.oracle.known_answers import SHOP, KnownCustomer, known_answers, read_invoices
+from deploy.oracle.reader import read_topic
+from deploy.stack.stack import CACHE, Stack
+from services.ingest.identifiers import Identifier, Kind, Pepper, identify
+from shared.chain import CutsPublished, SegmentSnapshot
+from shared.codec import decode_front
+from shared.instants import format_instant, parse_instant
+from shared.topics import CUSTOMER_EVENTS, SEGMENTS
+
+DAY = 86_400_000
+SEED = 352
+LONDON = ZoneInfo("Europe/London")
+AS_OF = parse_instant("2011-12-10T00:00:00Z")
+LIVE_FROM = parse_instant("2011-11-10T00:00:00Z")
+QUICK = {
+    "HUITOU_LEASE_SECONDS": "12",
+    "HUITOU_QUIET_SECONDS": "2.5",
+    "HUITOU_LONGEST_WAIT_SECONDS": "5",
+    "HUITOU_STAFF_POLL_SECONDS": "1",
+    "HUITOU_SANDBOX_CONFIRM_AFTER_MS": "1500",
+}
+"""Waits of the notifier and of the sandbox's staff, fit for a season in minutes."""
+SERVICES = ("sandbox", "profile", "segmenter", "cuts", "trigger-engine", "notifier", "ingest")
+
+
+class Sale(msgspec.Struct, frozen=True):
+    """One order of the file."""
+
+    at: int
+    invoice: str
+    member: str
+    amount: Decimal
+
+
+def sales(file: Path) -> list[Sale]:
+    """Orders of the usual cleaning, one per invoice, by instant; read by code of its own, not the importer's."""
+    lines: dict[tuple[str, str], list[tuple[str, Decimal]]] = defaultdict(list)
+    with gzip.open(file, "rt", encoding="utf-8", newline="") as rows:
+        for row in csv.DictReader(rows):
+            quantity, price = int(row["Quantity"]), Decimal(row["UnitPrice"])
+            if row["CustomerID"] and not row["InvoiceNo"].startswith("C") and quantity > 0 and price > 0:
+                lines[row["InvoiceNo"], row["CustomerID"]].append((row["InvoiceDate"], quantity * price))
+    found = []
+    for (invoice, member), parts in lines.items():
+        local = datetime.fromisoformat(min(written for written, _ in parts)).replace(tzinfo=LONDON)
+        found.append(
+            Sale(int(local.timestamp()) * 1000, invoice, member, sum((amount for _, amount in parts), Decimal(0)))
+        )
+    return sorted(found, key=lambda sale: (sale.at, sale.invoice))
+
+
+def shop_document(directory: Path) -> Path:
+    """The shop's facts for this file: London, pounds with three digits, 400 days."""
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / "online-retail-shop.json"
+    file.write_bytes(msgspec.json.encode(SHOP))
+    return file
+
+
+def environment(directory: Path) -> dict[str, str]:
+    """What services are told beside their stack's own: this shop, an epoch a day, short waits in the notifier."""
+    return {"HUITOU_SHOP_FILE": str(shop_document(directory)), "HUITOU_EPOCH_MS": str(DAY), **QUICK}
+
+
+def stack(directory: Path, *, services: tuple[str, ...] = SERVICES, cache: Path = CACHE, **env: str) -> Stack:
+    """A fresh stack on the scenario clock."""
+    settings = environment(directory) | env
+    return Stack(directory=directory, services=services, scenario=True, durable=False, cache=cache, env=settings)
+
+
+async def introduce(scenario: Scenario, members: list[str], at: int) -> None:
+    """Contacts, consents and birthdays of all members, as the shop's member system would tell them."""
+    events = [one for number, member in enumerate(members) for one in introduction(person(SEED, number, member), at)]
+    await scenario.post(events)
+
+
+async def import_file(running: Stack, file: Path, *options: str, zone: str = "Europe/London") -> str:
+    """The importer as a user runs it; what it said. RuntimeError if it failed."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.ingest", "import", str(file), "--zone", zone, *options),
+        env=running.environment() | {"PATH": "/usr/bin:/bin"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=Path(__file__).parents[2],
+    )
+    said, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"the import ended with {process.returncode}: {said.decode()[-2000:]}")
+    return said.decode()
+
+
+async def publish(running: Stack, policy: Path) -> None:
+    """The policy goes into force, as a user would publish it."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.trigger_engine", "publish", str(policy)),
+        env=running.environment() | {"PATH": "/usr/bin:/bin"},
+        cwd=Path(__file__).parents[2],
+    )
+    if await process.wait():
+        raise RuntimeError(f"publishing {policy.name} ended with {process.returncode}")
+
+
+def customer_ids(running: Stack, members: list[str]) -> dict[str, str]:
+    """Member number → customer id on this stack."""
+    pepper = Pepper.load(running.secrets.pepper)
+    return {member: identify([Identifier(Kind.MEMBER, member)], pepper).customer_id for member in members}
+
+
+async def standings(running: Stack, members: list[str]) -> dict[str, KnownCustomer]:
+    """Member → what the public snapshot says of him; customers without orders are left out."""
+    names = {customer: member for member, customer in customer_ids(running, members).items()}
+    found: dict[str, KnownCustomer] = {}
+    for record in await read_topic(running.kafka, SEGMENTS.name):
+        if record.value is not None:
+            one = msgspec.json.decode(record.value, type=SegmentSnapshot)
+            known = KnownCustomer(one.orders, one.total, one.segments.rfm, one.segments.lifecycle)
+            found[names.get(one.customer, one.customer)] = known
+    return {member: one for member, one in found.items() if one.orders}
+
+
+async def compare(running: Stack, file: Path, *, returns: bool = False) -> dict[str, Any]:
+    """The published figures and every customer, expected and got, at 2011-12-10."""
+    known = known_answers(read_invoices(file), returns=returns)
+    got = await standings(running, sorted(known.people))
+    cuts = (await latest_cuts(running)).cuts
+    revenue = Decimal(sum(one.total for one in got.values())).scaleb(-SHOP.exponent)
+    figures: dict[str, tuple[Any, Any]] = {
+        "customers": (known.customers, len(got)),
+        "orders": (known.orders, sum(one.orders for one in got.values())),
+        "revenue, net": (str(known.revenue), str(revenue)),
+        "cut days": (_days(known.cuts.recency), _days(cuts.recency) if cuts else None),
+        "cuts F": (list(known.cuts.frequency), list(cuts.frequency) if cuts else None),
+        "cuts M": (list(known.cuts.monetary), list(cuts.monetary) if cuts else None),
+    }
+    for name, expected in sorted(known.classes.items()):
+        figures[name] = (expected, sum(one.rfm == name for one in got.values()))
+    for name, expected in sorted(known.stages.items()):
+        figures[name] = (expected, sum(one.lifecycle == name for one in got.values()))
+    wrong = differences(known.people, got)
+    wrong |= {name: pair for name, pair in figures.items() if pair[0] != pair[1]}
+    return {"customers": known.customers, "figures": figures, "differences": dict(list(wrong.items())[:20])}
+
+
+def _days(days: tuple[int, ...]) -> list[str]:
+    return [format_instant(day * DAY)[:10] for day in days]
+
+
+async def latest_cuts(running: Stack) -> CutsPublished:
+    """The last cuts of the log."""
+    found = [
+        decode_front(r.value or b"") for r in await read_topic(running.kafka, CUSTOMER_EVENTS.name) if r.key is None
+    ]
+    return max((one for one in found if isinstance(one, CutsPublished)), key=lambda cuts: cuts.version)
+
+
+def lived(bought: list[Sale], members: list[str]) -> list[tuple[int, Event]]:
+    """The last month as it happens: each sale, and seeded long looks that mostly end without one."""
+    found: list[tuple[int, Event]] = []
+    for sale in bought:
+        if sale.at >= LIVE_FROM:
+            body = {"order_id": sale.invoice, "amount": str(sale.amount), "currency": "GBP"}
+            found.append(
+                (sale.at, event("order.placed", f"live-{sale.invoice}", sale.at, {"member": sale.member}, **body))
+            )
+    for number, member in enumerate(members):
+        if number % 9 == 0:
+            begin = LIVE_FROM + (number * 7_919_000) % (27 * DAY)
+            for beat in range(9):
+                at = begin + beat * 45_000
+                found.append(
+                    (
+                        at,
+                        event(
+                            "product.viewed",
+                            f"look-{member}-{beat}",
+                            at,
+                            {"member": member},
+                            product=f"{20_000 + number}",
+                        ),
+                    )
+                )
+    return sorted(found, key=lambda pair: (pair[0], str(pair[1]["id"])))
+
+
+def differences(expected: Mapping[str, Any], got: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Name → (expected, got) where they differ."""
+    return {
+        name: (expected.get(name), got.get(name))
+        for name in sorted({*expected, *got})
+        if expected.get(name) != got.get(name)
+    }
+
+
+def local_text(at: int) -> str:
+    """The instant as the importer's `--until` wants it."""
+    return format_instant(at)[:19]

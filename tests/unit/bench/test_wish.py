@@ -1,0 +1,41 @@
+"""What the environment may ask for, and what it is told otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from deploy.bench.__main__ import PARTS, POLICY, Wish, awake, wish
+from deploy.stack.stack import CACHE
+from services.trigger_engine.publish import check_policy, read_policy_file
+
+
+def test_without_wishes_everything_is_measured() -> None:
+    assert wish({}) == Wish(PARTS, 60_000, 60.0, CACHE)
+
+
+def test_one_part_may_be_asked_for_and_shortened() -> None:
+    assert wish({"BENCH": "chain", "EVENTS": "5000", "SECONDS": "5"}) == Wish(("chain",), 5_000, 5.0, CACHE)
+
+
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [
+        ({"BENCH": "chian"}, "BENCH: 'chian' is unknown; there are in-process, chain, latency"),
+        ({"EVENTS": "many"}, "EVENTS or SECONDS: .*many"),
+        ({"EVENTS": "10"}, r"EVENTS must be 2000 or more \(is 10\)"),
+        ({"SECONDS": "0"}, r"SECONDS 1 to 3600 \(is 0\)"),
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_refused_by_name(environment: dict[str, str], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        wish(environment)
+
+
+def test_the_policy_for_latencies_is_valid_and_has_no_quiet_hours() -> None:
+    document = read_policy_file(POLICY)
+
+    policy = check_policy(awake(document))
+
+    assert "quiet_hours" in document
+    assert "quiet_hours" not in policy
+    assert policy["rules"] == document["rules"]
