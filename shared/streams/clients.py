@@ -4,13 +4,61 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Protocol
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError
+from aiokafka.structs import OffsetAndMetadata
 
 from shared.streams.batch import Emit
 from shared.streams.rules import BrokenInvariantError
 
 BATCH_BYTES = 512 << 10
+COORDINATOR_SECONDS = 30.0
+
+
+class Cluster(Protocol):
+    """Kafka as a host sees it, so that a simulated one can take its place; the clients have aiokafka's interface."""
+
+    def producer(self) -> AIOKafkaProducer:
+        """An idempotent producer, not started."""
+        ...
+
+    def member(self, group: str, *, instance: str | None) -> AIOKafkaConsumer:
+        """A consumer in a group, not started."""
+        ...
+
+    def reader(self) -> AIOKafkaConsumer:
+        """A consumer without a group, not started."""
+        ...
+
+    async def commits(self, group: str, topic: str) -> dict[int, OffsetAndMetadata]:
+        """Partition → committed offset and metadata of the group."""
+        ...
+
+
+class KafkaCluster:
+    """A real one."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+
+    def producer(self) -> AIOKafkaProducer:
+        """As `Cluster.producer`."""
+        return producer(self._bootstrap)
+
+    def member(self, group: str, *, instance: str | None) -> AIOKafkaConsumer:
+        """As `Cluster.member`."""
+        return group_consumer(self._bootstrap, group, instance=instance)
+
+    def reader(self) -> AIOKafkaConsumer:
+        """As `Cluster.reader`."""
+        return reader(self._bootstrap)
+
+    async def commits(self, group: str, topic: str) -> dict[int, OffsetAndMetadata]:
+        """As `Cluster.commits`."""
+        return await commits(self._bootstrap, group, topic)
 
 
 def producer(bootstrap: str, *, linger_ms: int = 0) -> AIOKafkaProducer:
@@ -55,6 +103,29 @@ def reader(bootstrap: str) -> AIOKafkaConsumer:
         fetch_max_bytes=64 << 20,
         fetch_max_wait_ms=50,
     )
+
+
+async def commits(bootstrap: str, group: str, topic: str) -> dict[int, OffsetAndMetadata]:
+    """Partition → committed offset and metadata of the group (only the admin client gives the metadata back)."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        found = await _offsets(admin, group)
+    finally:
+        await admin.close()
+    return {place.partition: commit for place, commit in found.items() if place.topic == topic and commit.offset >= 0}
+
+
+async def _offsets(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
+    """The group's offsets; a coordinator that is just moving or being made is asked again for 30 s."""
+    async with asyncio.timeout(COORDINATOR_SECONDS):
+        while True:
+            try:
+                found: dict[TopicPartition, OffsetAndMetadata] = await admin.list_consumer_group_offsets(group)
+            except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, GroupLoadInProgressError):
+                await asyncio.sleep(0.2)
+            else:
+                return found
 
 
 class KafkaSink:

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.log import Log
@@ -18,7 +16,6 @@ from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
 
 READ = 20_000
 """Records per poll while a changelog is read."""
-COORDINATOR_SECONDS = 30.0
 
 
 async def replay(
@@ -51,29 +48,6 @@ async def replay(
         await asyncio.sleep(0)  # a million states take longer than a session lasts: heartbeats go in between
     customers = sum(len(core.store) for core in partitions.values())
     log.info("recovered", changelog=changelog, partitions=sorted(partitions), records=read, customers=customers)
-
-
-async def commits(bootstrap: str, group: str, topic: str) -> dict[int, OffsetAndMetadata]:
-    """Partition → committed offset and metadata of the group (only the admin client gives the metadata back)."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        found = await _offsets(admin, group)
-    finally:
-        await admin.close()
-    return {place.partition: commit for place, commit in found.items() if place.topic == topic and commit.offset >= 0}
-
-
-async def _offsets(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
-    """The group's offsets; a coordinator that is just moving or being made is asked again for 30 s."""
-    async with asyncio.timeout(COORDINATOR_SECONDS):
-        while True:
-            try:
-                found: dict[TopicPartition, OffsetAndMetadata] = await admin.list_consumer_group_offsets(group)
-            except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, GroupLoadInProgressError):
-                await asyncio.sleep(0.2)
-            else:
-                return found
 
 
 async def positions(

@@ -137,7 +137,7 @@ async def test_a_refused_produce_ends_the_process_and_commits_nothing(kafka: str
 
     assert code == FATAL
     assert "MessageSizeTooLarge" in said
-    assert await recovery.commits(kafka, "profile", topics.CUSTOMER_EVENTS.name) == {}
+    assert await clients.commits(kafka, "profile", topics.CUSTOMER_EVENTS.name) == {}
 
 
 async def test_a_log_that_lost_records_stops_the_worker_with_a_sentence(kafka: str) -> None:
@@ -163,7 +163,7 @@ async def test_a_changed_last_record_is_noticed_by_its_checksum(kafka: str) -> N
     await _feed(kafka, 50, per_second=1000)
     with worker(kafka):
         await _caught_up(kafka)
-    committed = await recovery.commits(kafka, "profile", topics.CUSTOMER_EVENTS.name)
+    committed = await clients.commits(kafka, "profile", topics.CUSTOMER_EVENTS.name)
     forged = {number: c._replace(metadata="0:00000000") for number, c in committed.items()}
 
     with pytest.raises(BrokenInvariantError, match="lost or changed records"):
@@ -270,7 +270,7 @@ async def _ends(kafka: str, topic: str) -> int:
 
 
 async def _lag(kafka: str) -> int:
-    committed = await recovery.commits(kafka, "profile", topics.CUSTOMER_EVENTS.name)
+    committed = await clients.commits(kafka, "profile", topics.CUSTOMER_EVENTS.name)
     done = sum(int(commit.offset) for commit in committed.values())
     return await _ends(kafka, topics.CUSTOMER_EVENTS.name) - done
 

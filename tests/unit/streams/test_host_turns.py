@@ -85,9 +85,9 @@ class Sink:
 def _host(consumer: Consumer, cores: Iterable[Partition[Tally]]) -> tuple[KafkaHost, Sink]:
     host = KafkaHost(lambda _: TallyFold(), HostSettings(bootstrap="", scenario=True), seal=lambda *_: "")
     sink = Sink()
-    host._consumer, host._targets = consumer, Targets(sink)
-    host.owned = {core.partition: core for core in cores}
-    host._assigned = set(host.owned)
+    host._consumer, host.rounds.targets = consumer, Targets(sink)
+    host.rounds.owned = {core.partition: core for core in cores}
+    host._assigned = set(host.rounds.owned)
     return host, sink
 
 
@@ -139,7 +139,7 @@ async def test_a_revoke_waits_for_the_batch_in_flight_and_writes_the_quiet_round
 
     assert consumer.committed == [(1, 1), (0, 1)], "the batch in flight, then the round of ticks"
     assert sink.written.count(("profile-changelog", 1)) == 1
-    assert host.owned == {}
+    assert host.rounds.owned == {}
 
 
 async def test_what_arrives_for_a_partition_that_is_no_longer_owned_is_left_alone() -> None:

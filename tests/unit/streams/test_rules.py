@@ -54,7 +54,7 @@ class Consumer:
     async def getmany(self, **_: int) -> dict[TopicPartition, list[Stored]]:
         if self.rebalance_at == 0:
             await self.host.on_partitions_revoked([self.place])
-            self.host._assigned, self.host.owned = {0}, {0: _partition(self.host._settings.off)}
+            self.host._assigned, self.host.rounds.owned = {0}, {0: _partition(self.host._settings.off)}
         self.rebalance_at -= 1
         return {self.place: self.fetches.pop(0)}
 
@@ -87,8 +87,8 @@ def _host(
 ) -> tuple[KafkaHost, Consumer, Sink]:
     host = KafkaHost(lambda _: TallyFold(), HostSettings(bootstrap="", scenario=True, off=off), seal=lambda *_: "")
     consumer, sink = Consumer(fetches, host, rebalance_at=rebalance_at), sink or Sink()
-    host._consumer, host._targets = consumer, Targets(sink, off=off)
-    host._assigned, host.owned = {0}, {0: _partition(off)}
+    host._consumer, host.rounds.targets = consumer, Targets(sink, off=off)
+    host._assigned, host.rounds.owned = {0}, {0: _partition(off)}
     return host, consumer, sink
 
 
@@ -150,7 +150,7 @@ async def _total_after_rebalance(off: Off) -> tuple[int, list[int]]:
     late = [Stored(1, b"ann", _order(1)), Stored(2, b"ann", _order(2))]
     host, consumer, _ = _host([late], off | {Rule.CONTIGUOUS}, rebalance_at=0)
     await host._turn()
-    return host.owned[0]._entry(b"ann").state.total, consumer.sought
+    return host.rounds.owned[0]._entry(b"ann").state.total, consumer.sought
 
 
 async def test_rule_7_what_was_fetched_across_a_rebalance_is_fetched_again_from_the_right_place() -> None:
