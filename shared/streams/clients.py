@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -12,10 +12,12 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgre
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.streams.batch import Emit
+from shared.streams.effects import Appended
 from shared.streams.rules import BrokenInvariantError
 
 BATCH_BYTES = 512 << 10
 COORDINATOR_SECONDS = 30.0
+SESSION_SECONDS, HEARTBEAT_SECONDS = 10.0, 3.0
 
 
 class Cluster(Protocol):
@@ -39,10 +41,12 @@ class Cluster(Protocol):
 
 
 class KafkaCluster:
-    """A real one."""
+    """A real one; its members stay in their groups for `session` seconds without a heartbeat."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(
+        self, bootstrap: str, *, session: float = SESSION_SECONDS, heartbeat: float = HEARTBEAT_SECONDS
+    ) -> None:
+        self._bootstrap, self._session, self._heartbeat = bootstrap, session, heartbeat
 
     def producer(self) -> AIOKafkaProducer:
         """As `Cluster.producer`."""
@@ -50,7 +54,9 @@ class KafkaCluster:
 
     def member(self, group: str, *, instance: str | None) -> AIOKafkaConsumer:
         """As `Cluster.member`."""
-        return group_consumer(self._bootstrap, group, instance=instance)
+        return group_consumer(
+            self._bootstrap, group, instance=instance, session=self._session, heartbeat=self._heartbeat
+        )
 
     def reader(self) -> AIOKafkaConsumer:
         """As `Cluster.reader`."""
@@ -75,7 +81,14 @@ def producer(bootstrap: str, *, linger_ms: int = 0) -> AIOKafkaProducer:
     )
 
 
-def group_consumer(bootstrap: str, group: str, *, instance: str | None) -> AIOKafkaConsumer:
+def group_consumer(
+    bootstrap: str,
+    group: str,
+    *,
+    instance: str | None,
+    session: float = SESSION_SECONDS,
+    heartbeat: float = HEARTBEAT_SECONDS,
+) -> AIOKafkaConsumer:
     """A member of `group`, static where the supervisor owns the instance id."""
     return AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
@@ -83,8 +96,8 @@ def group_consumer(bootstrap: str, group: str, *, instance: str | None) -> AIOKa
         group_instance_id=instance,
         enable_auto_commit=False,
         auto_offset_reset="earliest",  # never trusted: the host seeks before it takes anything, and checks contiguity
-        session_timeout_ms=10_000,
-        heartbeat_interval_ms=3_000,
+        session_timeout_ms=round(session * 1000),
+        heartbeat_interval_ms=round(heartbeat * 1000),
         rebalance_timeout_ms=60_000,
         max_poll_interval_ms=300_000,
         max_partition_fetch_bytes=1 << 20,
@@ -129,14 +142,19 @@ async def _offsets(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartitio
 
 
 class KafkaSink:
-    """Whole record batches, built by us: the next of a target is handed over only after the ack of the one before (rule 3)."""
+    """Whole record batches, built by us: the next of a target is handed over only after the ack of the one before (rule 3).
 
-    def __init__(self, client: AIOKafkaProducer, *, one_in_flight: bool = True) -> None:
-        self._client, self._one_in_flight = client, one_in_flight
+    `before` is called right before each batch is handed over; it raises where nothing may be written any more (rule 9).
+    """
 
-    async def send(self, topic: str, partition: int, records: Sequence[Emit]) -> None:
+    def __init__(
+        self, client: AIOKafkaProducer, *, one_in_flight: bool = True, before: Callable[[], None] = lambda: None
+    ) -> None:
+        self._client, self._one_in_flight, self._before = client, one_in_flight, before
+
+    async def send(self, topic: str, partition: int, records: Sequence[Emit]) -> Sequence[Appended]:
         """As `Sink.send`."""
-        start, waiting = 0, []
+        start, waiting, counts = 0, [], []
         while start < len(records):
             batch, end = self._client.create_batch(), start
             while end < len(records) and self._append(batch, records[end]):
@@ -145,12 +163,15 @@ class KafkaSink:
                 msg = f"a record for {topic} does not fit into a batch"
                 raise BrokenInvariantError(msg)
             batch.close()
+            self._before()
             future = await self._client.send_batch(batch, topic, partition=partition)
             if self._one_in_flight:
                 await future
             waiting.append(future)
+            counts.append(end - start)
             start = end
-        await asyncio.gather(*waiting)
+        answers = await asyncio.gather(*waiting)
+        return [Appended(answer.offset, count) for answer, count in zip(answers, counts, strict=True)]
 
     @staticmethod
     def _append(batch: object, record: Emit) -> bool:

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from shared.streams.batch import Batch, Emit
 from shared.streams.head import PARTITION_KEY
 from shared.streams.rules import ALL_ON, Off, Rule
 
 
+class Appended(NamedTuple):
+    """An acknowledged record batch: where it stands in its partition."""
+
+    first: int
+    """Offset of its first record; -1 where the broker only said that it has the batch already."""
+    records: int
+
+
 class Sink(Protocol):
     """Where records go."""
 
-    async def send(self, topic: str, partition: int, records: Sequence[Emit]) -> None:
-        """Produce the records in order; returns when all are acknowledged, raises if any is refused."""
+    async def send(self, topic: str, partition: int, records: Sequence[Emit]) -> Sequence[Appended] | None:
+        """Produce the records in order; returns when all are acknowledged, raises if any is refused.
+
+        Answers where they stand, in order; None if that is not known.
+        """
         ...
 
 
@@ -26,13 +37,12 @@ class Targets:
         self._sink, self._off = sink, off
         self._locks: dict[tuple[str, int], asyncio.Lock] = {}
 
-    async def send(self, topic: str, partition: int, records: Sequence[Emit]) -> None:
+    async def send(self, topic: str, partition: int, records: Sequence[Emit]) -> Sequence[Appended] | None:
         """As `Sink.send`, after what was handed over before for this target."""
         if Rule.ONE_IN_FLIGHT in self._off:
-            await self._sink.send(topic, partition, records)
-            return
+            return await self._sink.send(topic, partition, records)
         async with self._locks.setdefault((topic, partition), asyncio.Lock()):
-            await self._sink.send(topic, partition, records)
+            return await self._sink.send(topic, partition, records)
 
 
 async def emit(targets: Targets, batch: Batch) -> None:
@@ -43,19 +53,23 @@ async def emit(targets: Targets, batch: Batch) -> None:
     await asyncio.gather(*(targets.send(topic, partition, records) for (topic, partition), records in queues.items()))
 
 
-async def persist(targets: Targets, changelog: str, partition: int, batch: Batch, *, off: Off = ALL_ON) -> None:
-    """Customer values, then the partition values as one record, written last (rule 2)."""
+async def persist(
+    targets: Targets, changelog: str, partition: int, batch: Batch, *, off: Off = ALL_ON
+) -> Sequence[Appended] | None:
+    """Customer values, then the partition values as one record, written last (rule 2). Answers as `Sink.send`."""
     customers = [Emit(changelog, partition, key, value) for key, value in batch.customers]
     values = Emit(changelog, partition, PARTITION_KEY, batch.values)
     ordered = [values, *customers] if Rule.PARTITION_VALUES_LAST in off else [*customers, values]
-    await targets.send(changelog, partition, ordered)
+    return await targets.send(changelog, partition, ordered)
 
 
-async def settle(targets: Targets, changelog: str, partition: int, batch: Batch, *, off: Off = ALL_ON) -> None:
-    """Emit, then persist. The caller commits `batch.next` afterwards."""
+async def settle(
+    targets: Targets, changelog: str, partition: int, batch: Batch, *, off: Off = ALL_ON
+) -> Sequence[Appended] | None:
+    """Emit, then persist; answers as `persist`. The caller commits `batch.next` afterwards."""
     if Rule.EMIT_FIRST in off:
-        await persist(targets, changelog, partition, batch, off=off)
+        persisted = await persist(targets, changelog, partition, batch, off=off)
         await emit(targets, batch)
-        return
+        return persisted
     await emit(targets, batch)
-    await persist(targets, changelog, partition, batch, off=off)
+    return await persist(targets, changelog, partition, batch, off=off)

@@ -11,18 +11,15 @@ from typing import Any
 
 import msgspec
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import (
-    CommitFailedError,
-    IllegalStateError,
-    KafkaError,
-    RebalanceInProgressError,
-    UnknownMemberIdError,
-)
+from aiokafka.errors import KafkaError
 
 from shared.streams.batch import Batch
-from shared.streams.clients import Cluster, KafkaCluster
+from shared.streams.clients import HEARTBEAT_SECONDS, SESSION_SECONDS, Cluster, KafkaCluster
+from shared.streams.committer import Committer, Position
 from shared.streams.fold import Fold
+from shared.streams.lease import Lease
 from shared.streams.outgoing import Seal
+from shared.streams.partition import Partition
 from shared.streams.rounds import Rounds
 from shared.streams.rules import ALL_ON, Off, Rule
 
@@ -38,6 +35,10 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
     bootstrap: str
     instance: str | None = None
     """Static membership id; only where a supervisor owns it and has confirmed the old process dead."""
+    session: float = SESSION_SECONDS
+    """Seconds without contact after which the group gives our partitions to others, and we write nothing more (rule 9)."""
+    heartbeat: float = HEARTBEAT_SECONDS
+    """Seconds between signs of life; a third of the session or less."""
     scenario: bool = False
     off: Off = ALL_ON
 
@@ -53,13 +54,26 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         seal: Seal,
         cluster: Cluster | None = None,
     ) -> None:
-        self._settings, self._cluster = settings, cluster or KafkaCluster(settings.bootstrap)
-        self.rounds = Rounds(
-            make_fold, self._cluster, seal=seal, commit=self._commit, scenario=settings.scenario, off=settings.off
+        self._settings = settings
+        self._cluster = cluster or KafkaCluster(
+            settings.bootstrap, session=settings.session, heartbeat=settings.heartbeat
         )
+        self.lease = Lease(settings.session, off=settings.off)
+        self.rounds = Rounds(
+            make_fold,
+            self._cluster,
+            seal=seal,
+            commit=self._commit,
+            scenario=settings.scenario,
+            off=settings.off,
+            before_send=self.lease.check,
+            recovers_dropped=True,
+        )
+        self._committer = Committer(self._commit_positions, self.lease, self.rounds.log, heartbeat=settings.heartbeat)
         self._assigned: set[int] = set()
         self._generation = 0
         self._busy = asyncio.Lock()
+        self._loading: asyncio.Task[dict[int, Partition[Any]]] | None = None
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -88,6 +102,7 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         self._consumer = self._cluster.member(rounds.group, instance=settings.instance)
         self._consumer.subscribe([rounds.input], listener=self)
         await self._consumer.start()
+        beat = asyncio.create_task(self._beat())
         rounds.log.info("started", group=rounds.group, input=rounds.input)
         while not self._stopping.is_set():
             try:
@@ -97,6 +112,8 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
                     raise
         async with self._busy:
             await rounds.settle_quiet(force=True)
+            await self._committer.now()
+        beat.cancel()
         await self._consumer.stop()
         await rounds.stop()
         rounds.log.info("stopped", group=rounds.group)
@@ -108,7 +125,8 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             missing = self._assigned - self.rounds.owned.keys()
             if missing:
                 await self._recover(missing)
-                return  # what was fetched stood at a place nobody chose
+                self._rewind(place.partition for place in fetched)  # what was fetched is not taken: fetch it again
+                return
             if generation != self._generation and Rule.REWIND not in self._settings.off:
                 self._rewind(place.partition for place in fetched)
                 return
@@ -120,15 +138,32 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             await self._commit({p.partition: batch for p, batch in zip(fetched, batches, strict=True) if batch})
             await self.rounds.settle_quiet()
 
+    async def _beat(self) -> None:
+        """Membership confirmed at every heartbeat; whatever else happens there ends the process like in a turn."""
+        try:
+            await self._committer.beat()
+        except asyncio.CancelledError:
+            raise
+        except BaseException:  # noqa: BLE001 (as in `run`)
+            traceback.print_exc()
+            self.die()
+
     # --- rebalance
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Waits for the batch in flight; then the partitions are not ours any more."""
         try:
+            if self._loading is not None:
+                self._loading.cancel()
             async with self._busy:
                 self._generation += 1
-                await self.rounds.settle_quiet(force=True)
-                self.rounds.drop(place.partition for place in revoked)
+                if self.lease.held:
+                    await self.rounds.settle_quiet(force=True)
+                    await self._committer.now()
+                    self.rounds.park()
+                else:
+                    self.rounds.drop(place.partition for place in revoked)
+                self._committer.forget()
                 self._assigned = set()
         except BaseException:  # noqa: BLE001 (aiokafka would swallow it and go on)
             traceback.print_exc()
@@ -140,12 +175,25 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         if places:
             self._consumer.pause(*places)
         self._assigned = {place.partition for place in places}
+        self.rounds.drop(self.rounds.parked.keys() - self._assigned)
 
     async def _recover(self, numbers: set[int]) -> None:
+        """Read, be confirmed as the owner, put stale records right, serve. A revoke cancels the reading."""
         generation = self._generation
-        cores = await self.rounds.recover(numbers)
-        if generation != self._generation:
+        self._loading = asyncio.create_task(self.rounds.load(numbers))
+        try:
+            await asyncio.wait([self._loading])
+            if self._loading.cancelled():
+                return
+            cores = self._loading.result()
+        finally:
+            self._loading.cancel()
+            self._loading = None
+        self._committer.note({number: self.rounds.persisted[number] for number in cores})
+        await self._committer.now()
+        if generation != self._generation or not self.lease.held:
             return
+        cores = await self.rounds.put_again(cores)
         self.rounds.owned |= cores
         self._rewind(cores)
         self._consumer.resume(*(TopicPartition(self.rounds.input, n) for n in cores))
@@ -158,15 +206,11 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
                 self._consumer.seek(place, self.rounds.owned[number].next)
 
     async def _commit(self, batches: dict[int, Batch]) -> None:
-        offsets = {
-            TopicPartition(self.rounds.input, number): (batch.next, batch.metadata) for number, batch in batches.items()
-        }
-        if not offsets:
-            return
-        log = self.rounds.log
-        try:
-            await self._consumer.commit(offsets)
-        except (CommitFailedError, IllegalStateError, RebalanceInProgressError, UnknownMemberIdError) as error:
-            log.warning("commit refused, the next owner replays", error=repr(error))
-        except KafkaError as error:
-            log.warning("commit failed, the changelog knows better", error=repr(error))
+        """These batches are persisted; committed at once or with one of the next."""
+        self._committer.note({number: (batch.next, batch.metadata) for number, batch in batches.items()})
+        await self._committer.when_due()
+
+    async def _commit_positions(self, positions: dict[int, Position]) -> None:
+        await self._consumer.commit(
+            {TopicPartition(self.rounds.input, number): position for number, position in positions.items()}
+        )

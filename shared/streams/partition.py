@@ -55,15 +55,20 @@ class Partition(Generic[S]):
 
     # --- recovery
 
-    def restore(self, key: bytes, value: bytes) -> None:
-        """One changelog record, in any order: the highest counter of a key wins."""
+    def restore(self, key: bytes, value: bytes) -> bool:
+        """One changelog record, in any order: the highest counter of a key wins. False: this one lost."""
+        last_wins = Rule.HIGHEST_COUNTER in self._off
         if key == PARTITION_KEY:
             values = decode_values(value)
-            if values.next >= self.next:
-                self.next, self._last, self.clock = values.next, values.last, values.clock
-                self._broadcasts = values.broadcasts
-            return
-        self.store.restore(key, value)
+            if values.next < self.next and not last_wins:
+                return False
+            self.next, self._last, self.clock = values.next, values.last, values.clock
+            self._broadcasts = values.broadcasts
+            return True
+        if last_wins:
+            self.store.put(key, value)
+            return True
+        return self.store.restore(key, value)
 
     def restored(self) -> None:
         """The changelog is read: rebuild the columns and take over what is in force."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.log import Log
+from shared.streams.effects import Appended, Targets, persist
 from shared.streams.head import PARTITION_KEY
 from shared.streams.partition import Partition, checksum
 from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
@@ -18,27 +20,33 @@ READ = 20_000
 """Records per poll while a changelog is read."""
 
 
+class Replayed(NamedTuple):
+    """What reading one changelog partition showed beside the state."""
+
+    end: int
+    """Offset after the last record read."""
+    lost: set[bytes]
+    """Keys whose last record is not the winner: somebody wrote after he had been replaced (rule 9)."""
+
+
 async def replay(
     reader: AIOKafkaConsumer, changelog: str, partitions: dict[int, Partition[Any]], log: Log, *, off: Off = ALL_ON
-) -> None:
+) -> dict[int, Replayed]:
     """Stream the changelog of these partitions into their memory, to the ends that stand when it starts (rule 10)."""
     places = {TopicPartition(changelog, number): core for number, core in partitions.items()}
     if not places:
-        return
+        return {}
     reader.assign(list(places))
     ends = await reader.end_offsets(list(places))
     await reader.seek_to_beginning(*places)
     waiting = {place for place in places if ends[place] > 0}
+    lost: dict[TopicPartition, set[bytes]] = {place: set() for place in places}
     read, shown = 0, 0
     while waiting:
         for place, records in (await reader.getmany(timeout_ms=200, max_records=READ)).items():
-            restore = places[place].restore
-            for record in records:
-                if Rule.RECOVER_WHOLE in off and record.key != PARTITION_KEY:
-                    continue
-                if record.value is not None and record.key is not None:
-                    restore(record.key, record.value)
+            _restore(places[place], records, lost[place], off)
             read += len(records)
+            ends[place] = max(ends[place], records[-1].offset + 1)
         if read - shown >= 10 * READ:
             shown = read
             log.info("recovering", changelog=changelog, records=read, partitions_left=len(waiting))
@@ -48,6 +56,28 @@ async def replay(
         await asyncio.sleep(0)  # a million states take longer than a session lasts: heartbeats go in between
     customers = sum(len(core.store) for core in partitions.values())
     log.info("recovered", changelog=changelog, partitions=sorted(partitions), records=read, customers=customers)
+    return {place.partition: Replayed(ends[place], lost[place]) for place in places}
+
+
+def _restore(core: Partition[Any], records: Sequence[Any], lost: set[bytes], off: Off) -> None:
+    for record in records:
+        if Rule.RECOVER_WHOLE in off and record.key != PARTITION_KEY:
+            continue
+        if record.value is not None and record.key is not None:
+            if not core.restore(record.key, record.value):
+                lost.add(record.key)
+            elif lost:
+                lost.discard(record.key)
+
+
+async def put_again(
+    targets: Targets, changelog: str, number: int, core: Partition[Any], lost: set[bytes]
+) -> Sequence[Appended] | None:
+    """Write the winners of these keys once more, so that each stands last whatever compaction keeps (rule 9)."""
+    winners = [(key, core.store.get(key)) for key in sorted(lost - {PARTITION_KEY})]
+    customers = [(key, value) for key, value in winners if value is not None]
+    batch = msgspec.structs.replace(core.drain(), customers=customers)
+    return await persist(targets, changelog, number, batch)
 
 
 async def positions(

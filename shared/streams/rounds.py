@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
 from shared import clock
 from shared.log import Log
 from shared.streams import recovery
 from shared.streams.batch import Batch, Record
 from shared.streams.clients import Cluster, KafkaSink
-from shared.streams.effects import Targets, emit, settle
+from shared.streams.effects import Appended, Targets, emit, settle
 from shared.streams.fold import Fold
 from shared.streams.outgoing import Seal
+from shared.streams.own_ends import OwnEnds
 from shared.streams.partition import Partition
 from shared.streams.poison_limit import PoisonLimit
-from shared.streams.rules import ALL_ON, Off, Rule
+from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
 from shared.topics import changelog
 
 QUIET_SECONDS = 5.0
@@ -23,6 +26,10 @@ QUIET_SECONDS = 5.0
 
 Commit = Callable[[dict[int, Batch]], Awaitable[None]]
 """Partition → batch whose offset may now be committed."""
+
+
+def _always() -> None:
+    """Writing is never forbidden."""
 
 
 class Rounds:
@@ -37,15 +44,28 @@ class Rounds:
         commit: Commit,
         scenario: bool = False,
         off: Off = ALL_ON,
+        before_send: Callable[[], None] = _always,
+        recovers_dropped: bool = False,
     ) -> None:
+        """`before_send` raises where nothing may be written any more (rule 9).
+
+        `recovers_dropped`: the host recovers assigned partitions that are not in `owned`, so that one with foreign
+        records in its changelog may be dropped from it; otherwise the process ends and the next start recovers.
+        """
         fold = make_fold(0)
         self.group, self.input = fold.name.replace("_", "-"), fold.input
         self.changelog = changelog(fold.name).name  # type: ignore[arg-type]
         self.log = Log(fold.name)
         self.owned: dict[int, Partition[Any]] = {}
+        self.persisted: dict[int, tuple[int, str]] = {}
+        """Partition → next input offset and checksum of the record before it, as its changelog has them."""
         self.targets: Targets
         self._make_fold, self._cluster, self._seal, self._commit = make_fold, cluster, seal, commit
         self._scenario, self._off = scenario, off
+        self._before_send, self._recovers_dropped = before_send, recovers_dropped
+        self._ends = OwnEnds()
+        self._lost: dict[int, set[bytes]] = {}
+        self.parked: dict[int, Partition[Any]] = {}
         self._quiet: dict[int, float] = {}
         self._poison = PoisonLimit(off=off)
 
@@ -53,7 +73,8 @@ class Rounds:
         """Connect the producer."""
         self._producer = self._cluster.producer()
         await self._producer.start()
-        sink = KafkaSink(self._producer, one_in_flight=Rule.ONE_IN_FLIGHT not in self._off)
+        one_in_flight = Rule.ONE_IN_FLIGHT not in self._off
+        sink = KafkaSink(self._producer, one_in_flight=one_in_flight, before=self._before_send)
         self.targets = Targets(sink, off=self._off)
 
     async def stop(self) -> None:
@@ -63,28 +84,77 @@ class Rounds:
     # --- partitions
 
     async def recover(self, numbers: Iterable[int]) -> dict[int, Partition[Any]]:
-        """Partitions whole from their changelogs, each with its `next` set; not owned yet (rules 8, 10)."""
-        cores = {
-            number: Partition(
-                self._make_fold(number), partition=number, seal=self._seal, scenario=self._scenario, off=self._off
-            )
-            for number in sorted(numbers)
-        }
+        """Partitions whole from their changelogs, each with its `next` set; not owned yet (rules 8, 9, 10)."""
+        return await self.put_again(await self.load(numbers))
+
+    async def load(self, numbers: Iterable[int]) -> dict[int, Partition[Any]]:
+        """The first half of `recover`: it only reads, so it may be cancelled."""
         reader = self._cluster.reader()
         await reader.start()
         try:
-            await recovery.replay(reader, self.changelog, cores, self.log, off=self._off)
-            committed = await self._cluster.commits(self.group, self.input)
-            await recovery.positions(reader, self.input, cores, committed, off=self._off)
+            cores = await self._take_back(reader, set(numbers))
+            fresh = {
+                number: Partition(
+                    self._make_fold(number), partition=number, seal=self._seal, scenario=self._scenario, off=self._off
+                )
+                for number in sorted(set(numbers) - cores.keys())
+            }
+            replayed = await recovery.replay(reader, self.changelog, fresh, self.log, off=self._off)
+            stands = {number: core.next for number, core in fresh.items()}
+            committed = await self._cluster.commits(self.group, self.input) if fresh else {}
+            await recovery.positions(reader, self.input, fresh, committed, off=self._off)
         finally:
             await reader.stop()
-        return cores
+        self.parked = {}
+        for number, (end, lost) in replayed.items():
+            self._ends.stands(number, end)
+            self._lost[number] = lost
+            commit = committed.get(number)
+            metadata = commit.metadata if commit and commit.offset == stands[number] else ""
+            self.persisted[number] = stands[number], metadata
+        return cores | fresh
+
+    async def put_again(self, cores: dict[int, Partition[Any]]) -> dict[int, Partition[Any]]:
+        """The second half: where a key's last record is not its winner, the winner stands last again before it is served.
+
+        Answers the partitions that may be served: those to which nobody else wrote meanwhile.
+        """
+        whole = {}
+        for number, core in cores.items():
+            lost, own = self._lost.pop(number, set()), True
+            if lost and Rule.PUT_AGAIN not in self._off:
+                self.log.warning("stale records in the changelog: winners put again", partition=number, keys=len(lost))
+                own = self._own(number, await recovery.put_again(self.targets, self.changelog, number, core, lost))
+            if own:
+                whole[number] = core
+        return whole
 
     def drop(self, numbers: Iterable[int]) -> None:
         """These partitions are not ours any more."""
-        for number in numbers:
+        for number in list(numbers):
             self.owned.pop(number, None)
+            self.parked.pop(number, None)
             self._quiet.pop(number, None)
+            self.persisted.pop(number, None)
+            self._ends.forget(number)
+
+    def park(self) -> None:
+        """Give all partitions up, everything of them being persisted, but keep them in memory: most come back (rule 7)."""
+        self.parked |= {number: core for number, core in self.owned.items() if self._ends.get(number) is not None}
+        self.owned = {}
+        self._quiet = {}
+
+    async def _take_back(self, reader: AIOKafkaConsumer, numbers: set[int]) -> dict[int, Partition[Any]]:
+        """Parked partitions among `numbers` to whose changelog nobody has written since."""
+        places = {number: TopicPartition(self.changelog, number) for number in sorted(self.parked.keys() & numbers)}
+        ends = await reader.end_offsets(list(places.values())) if places else {}
+        same = {n: self.parked[n] for n, place in places.items() if self._untouched(n, ends[place])}
+        if same:
+            self.log.info("taken back", partitions=sorted(same))
+        return same
+
+    def _untouched(self, number: int, end: int) -> bool:
+        return end == self._ends.get(number) or Rule.PARKED in self._off
 
     # --- a round
 
@@ -100,6 +170,8 @@ class Rounds:
                 last = core.drain()
                 if not await self._settle(number, last):
                     last = None
+                if self.owned.get(number) is not core:
+                    break
         return last
 
     async def _settle(self, number: int, batch: Batch) -> bool:
@@ -111,9 +183,22 @@ class Rounds:
             return False
         if Rule.COMMIT_LAST in self._off:
             await self._commit({number: batch})
-        await settle(self.targets, self.changelog, number, batch, off=self._off)
+        appended = await settle(self.targets, self.changelog, number, batch, off=self._off)
         self._quiet.pop(number, None)
+        self.persisted[number] = batch.next, batch.metadata
+        self._own(number, appended)
         return True
+
+    def _own(self, number: int, appended: Sequence[Appended] | None) -> bool:
+        """False where a foreign record may have put a stale value last: the partition must be recovered anew (rule 9)."""
+        if self._ends.wrote(number, appended) or Rule.FOREIGN_RECORDS in self._off:
+            return True
+        msg = f"{self.changelog}[{number}]: somebody else has written between our own records"
+        self.log.error(msg)
+        if not self._recovers_dropped:
+            raise BrokenInvariantError(msg)
+        self.drop([number])
+        return False
 
     async def settle_quiet(self, *, force: bool = False) -> None:
         """Persist and commit partitions whose last rounds held only ticks, every 5 s."""
@@ -123,6 +208,8 @@ class Rounds:
         for number in late:
             self._quiet.pop(number)
             if number in self.owned:
-                batches[number] = self.owned[number].drain()
-                await settle(self.targets, self.changelog, number, batches[number], off=self._off)
+                batch = batches[number] = self.owned[number].drain()
+                appended = await settle(self.targets, self.changelog, number, batch, off=self._off)
+                self.persisted[number] = batch.next, batch.metadata
+                self._own(number, appended)
         await self._commit(batches)

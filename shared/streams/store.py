@@ -52,11 +52,13 @@ class Store:
             self._grow()
         return row
 
-    def restore(self, key: bytes, value: bytes) -> None:
-        """A changelog record: of one key the highest counter wins, the later of equals (rule 9)."""
+    def restore(self, key: bytes, value: bytes) -> bool:
+        """A changelog record: of one key the highest counter wins, the later of equals (rule 9). False: this one lost."""
         row = self.rows.get(key)
-        if row is None or counter_of(value) >= counter_of(self.values[row]):
-            self.put(key, value)
+        if row is not None and counter_of(value) < counter_of(self.values[row]):
+            return False
+        self.put(key, value)
+        return True
 
     def index(self, row: int, *, due: int, live: bool, own: tuple[int, ...]) -> None:
         """Set the columns of a row; `own` in the order of the service's columns."""
