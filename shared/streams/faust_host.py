@@ -79,6 +79,7 @@ class FaustHost:
             self.app.main()
         loop = uvloop.new_event_loop()
         worker = self.app.Worker(loop=loop, override_logging=False, redirect_stdouts=False, quiet=True)
+        worker.spinner = None  # it would write control characters into the log
         worker.execute_from_commandline()
 
     # --- the agent

@@ -155,7 +155,7 @@ async def test_a_refused_produce_ends_the_process_and_commits_nothing(kafka: str
 @on_either_host
 async def test_a_log_that_lost_records_stops_the_worker_with_a_sentence(kafka: str) -> None:
     await _feed(kafka, 50, per_second=1000)
-    with worker(kafka):
+    with worker(kafka, instance="tally-1"):
         await _caught_up(kafka)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
@@ -165,7 +165,7 @@ async def test_a_log_that_lost_records_stops_the_worker_with_a_sentence(kafka: s
     await create(kafka, [topics.CUSTOMER_EVENTS])
     await _feed(kafka, 10, per_second=1000)
 
-    with worker(kafka) as process:
+    with worker(kafka, instance="tally-1") as process:
         code, said = await process.ended(within=30)
 
     assert code == FATAL
