@@ -1,6 +1,7 @@
 # Only Python 3.11 or newer (with venv) and make are assumed; everything else comes from the locks.
 PYTHON ?= python3
 VENV := .venv
+FAUST := .venv-faust
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
@@ -17,7 +18,7 @@ demo: $(VENV)/.runtime ## the whole product with a seeded shop (HEADLESS=1: unat
 up: $(VENV)/.runtime ## the whole product, empty, until Ctrl-C
 	@$(BIN)/python -m deploy.stack up
 
-test: $(VENV)/.dev ## all tests, on a real broker and database
+test: $(VENV)/.dev $(FAUST)/.runtime ## all tests, on a real broker and database
 	@$(BIN)/python -m pytest $(PYTEST)
 
 unit: $(VENV)/.dev ## the tests that need no broker, in a minute
@@ -42,12 +43,14 @@ chaos: $(VENV)/.dev ## kill services while the chain runs, then compare with the
 lock: $(VENV)/.dev ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	@cp requirements.lock requirements-faust.lock  # the same versions wherever Faust's bounds allow them
+	$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra faust -o requirements-faust.lock
 
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 clean: ## remove what ran here: data, logs, environment (the jars in ~/.cache/huitou stay)
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy.stack clean; fi
-	rm -rf .local $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .local $(VENV) $(FAUST) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0])'
@@ -60,4 +63,10 @@ $(VENV)/.runtime: requirements.lock | $(BIN)/python
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	$(PIP) -r requirements-dev.lock
+	@touch $@
+
+# Faust cannot live with the versions of requirements.lock: HUITOU_HOST=faust runs in an environment of its own.
+$(FAUST)/.runtime: requirements-faust.lock | $(BIN)/python
+	$(BIN)/python -m venv $(FAUST)
+	$(FAUST)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-faust.lock
 	@touch $@

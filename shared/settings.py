@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -19,6 +20,8 @@ class EngineSettings(BaseSettings):
 
     kafka: str
     """Bootstrap servers."""
+    host: Literal["kafka", "faust"] = "kafka"
+    """What runs the folds (docs/hosts.md)."""
     keyring: Path
     """Keyring file (mode 0600) that seals dead letters."""
     shop_file: Path
@@ -42,7 +45,7 @@ class EngineSettings(BaseSettings):
         """The keyring."""
         return Keyring.load(self.keyring)
 
-    def host(self) -> HostSettings:
-        """What the Kafka host must know."""
+    def host_settings(self) -> HostSettings:
+        """What a host must know."""
         off = frozenset(Rule[name] for name in self.rules_off.split(",") if name)
         return HostSettings(bootstrap=self.kafka, instance=self.instance, scenario=self.scenario, off=off)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,8 +10,12 @@ import msgspec
 
 from deploy.stack.keys import Secrets
 from deploy.stack.ports import HOST
+from deploy.stack.supervisor import StartError
 from shared.shop import Shop
 
+ROOT = Path(__file__).parents[2]
+FAUST_PYTHON = ROOT / ".venv-faust" / "bin" / "python"
+"""Faust has an environment of its own: it cannot live with the versions of requirements.lock."""
 PORTS = ("http", "console", "sandbox", "smtp")
 """What listens beside broker and database."""
 
@@ -49,6 +54,15 @@ def environment(directory: Path, *, addresses: Addresses, secrets: Secrets, scen
         "HUITOU_SMTP_PORT": smtp,
         "HUITOU_INGEST_CALLBACK": f"http://{HOST}:{http}",
     }
+
+
+def interpreter(told: Mapping[str, str]) -> str:
+    """The Python that runs what is told this: where Faust is the host, that of the environment which holds it."""
+    if told.get("HUITOU_HOST") != "faust":
+        return sys.executable
+    if not FAUST_PYTHON.exists():
+        raise StartError("HUITOU_HOST=faust: Faust is not installed; `make .venv-faust/.runtime` does it")
+    return str(FAUST_PYTHON)
 
 
 def shop_file(directory: Path) -> Path:

@@ -7,7 +7,6 @@ import fcntl
 import os
 import shlex
 import shutil
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +16,7 @@ import httpx2
 
 from deploy.create_topics import create
 from deploy.stack import ports
-from deploy.stack.environment import PORTS, Addresses, environment
+from deploy.stack.environment import PORTS, Addresses, environment, interpreter
 from deploy.stack.kafka import Kafka
 from deploy.stack.keys import Secrets, ensure
 from deploy.stack.plan import CLOCK, Step, chosen
@@ -156,7 +155,7 @@ class Stack:
         told = self.environment()
         service = Service(
             name=step.name,
-            argv=(sys.executable, "-m", step.module, *step.arguments),
+            argv=(interpreter(told), "-m", step.module, *step.arguments),
             env=told | {"HUITOU_INSTANCE": f"{step.name}-1"},
             ready=None if step.port is None else _answers(f"http://{ports.HOST}:{told[step.port]}/"),
             cwd=ROOT,

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gc
 import signal
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,23 +15,40 @@ import uvloop
 from shared import log
 from shared.settings import EngineSettings
 from shared.streams.fold import Fold
-from shared.streams.kafka_host import KafkaHost
+from shared.streams.kafka_host import HostSettings, KafkaHost
+from shared.streams.outgoing import Seal
+
+NO_FAUST = """HUITOU_HOST=faust: faust-streaming is not installed in this environment. \
+It has one of its own: `make .venv-faust/.runtime`, then start with .venv-faust/bin/python (docs/hosts.md)."""
 
 
 def run_worker(make_fold: Callable[[int], Fold[Any]], settings: EngineSettings) -> None:
-    """Run the fold on the Kafka host until SIGTERM or SIGINT."""
+    """Run the fold on the chosen host until SIGTERM or SIGINT."""
     log.setup()
     gc.freeze()
-    uvloop.run(_run(make_fold, settings))
-
-
-async def _run(make_fold: Callable[[int], Fold[Any]], settings: EngineSettings) -> None:
     sealer = settings.sealer()
 
     def seal(alias: str, field: str, raw: bytes) -> str:
         return base64.b64encode(sealer.seal_bytes(alias, field, raw)).decode()
 
-    host = KafkaHost(make_fold, settings.host(), seal=seal)
+    run_host(settings.host, make_fold, settings.host_settings(), seal=seal)
+
+
+def run_host(kind: str, make_fold: Callable[[int], Fold[Any]], settings: HostSettings, *, seal: Seal) -> None:
+    """Run the fold on the host of this kind, `kafka` or `faust`, until SIGTERM or SIGINT."""
+    if kind == "faust":
+        try:
+            from shared.streams.faust_host import FaustHost  # noqa: PLC0415 (only there where it is chosen)
+        except ModuleNotFoundError as error:
+            if error.name != "faust":
+                raise
+            raise SystemExit(NO_FAUST) from None
+        FaustHost(make_fold, settings, seal=seal).run(sys.argv[1:])
+    else:
+        uvloop.run(_run(KafkaHost(make_fold, settings, seal=seal)))
+
+
+async def _run(host: KafkaHost) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, host.stop)

@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.create_topics import create
+from deploy.stack.environment import interpreter
 from deploy.stack.kafka import Kafka
 from deploy.stack.supervisor import Supervisor
 from shared import topics
@@ -59,6 +59,15 @@ async def kafka(tmp_path: Path) -> AsyncIterator[str]:
         await supervisor.stop()
 
 
+@pytest.fixture(params=("kafka", "faust"))
+def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test runs once per host; what one of them alone can promise stays without it."""
+    monkeypatch.setenv("HUITOU_HOST", request.param)
+
+
+on_either_host = pytest.mark.usefixtures("either")
+
+
 class Process:
     """One worker; `kill` is SIGKILL."""
 
@@ -67,7 +76,7 @@ class Process:
         if instance:
             env["HUITOU_INSTANCE"] = instance
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.tally_worker"], env=env, stderr=subprocess.PIPE, text=True
+            [interpreter(env), "-m", "tests.support.tally_worker"], env=env, stderr=subprocess.PIPE, text=True
         )
 
     def kill(self) -> None:
@@ -92,6 +101,7 @@ def worker(bootstrap: str, *, instance: str = "", off: str = "") -> Iterator[Pro
         process.kill()
 
 
+@on_either_host
 async def test_killed_again_and_again_the_state_is_that_of_the_log(kafka: str) -> None:
     feeding = asyncio.create_task(_feed(kafka, 6_000, per_second=900))
     rnd = random.Random(3)
@@ -108,6 +118,7 @@ async def test_killed_again_and_again_the_state_is_that_of_the_log(kafka: str) -
     assert await _state(kafka) == await _expected(kafka)
 
 
+@on_either_host
 async def test_two_workers_share_the_partitions_and_nothing_is_counted_twice(kafka: str) -> None:
     feeding = asyncio.create_task(_feed(kafka, 4_000, per_second=700))
     with worker(kafka), contextlib.ExitStack() as later:
@@ -122,6 +133,7 @@ async def test_two_workers_share_the_partitions_and_nothing_is_counted_twice(kaf
     assert await _state(kafka) == await _expected(kafka)
 
 
+@on_either_host
 async def test_a_refused_produce_ends_the_process_and_commits_nothing(kafka: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
@@ -141,9 +153,10 @@ async def test_a_refused_produce_ends_the_process_and_commits_nothing(kafka: str
     assert {commit.offset for commit in committed.values()} == {0}
 
 
+@on_either_host
 async def test_a_log_that_lost_records_stops_the_worker_with_a_sentence(kafka: str) -> None:
     await _feed(kafka, 50, per_second=1000)
-    with worker(kafka):
+    with worker(kafka, instance="tally-1"):
         await _caught_up(kafka)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
@@ -153,7 +166,7 @@ async def test_a_log_that_lost_records_stops_the_worker_with_a_sentence(kafka: s
     await create(kafka, [topics.CUSTOMER_EVENTS])
     await _feed(kafka, 10, per_second=1000)
 
-    with worker(kafka) as process:
+    with worker(kafka, instance="tally-1") as process:
         code, said = await process.ended(within=30)
 
     assert code == FATAL
@@ -191,6 +204,7 @@ async def test_ticks_alone_are_passed_on_at_once_and_persisted_every_five_second
     assert later - before == topics.PARTITIONS
 
 
+@on_either_host
 async def test_poison_goes_to_the_dead_letters_and_the_stream_goes_on(kafka: str) -> None:
     await _put(kafka, [("c1", b"\xff{"), ("c1", encode(_order(1, "poison"))), ("c1", encode(_order(2)))])
     with worker(kafka):

@@ -1,28 +1,25 @@
-"""`python -m tests.support.tally_worker`: the tally on the real Kafka host, as a process that tests may kill."""
+"""`python -m tests.support.tally_worker`: the tally on a real host (HUITOU_HOST), as a process that tests may kill."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
 
 from shared import log
-from shared.streams.kafka_host import HostSettings, KafkaHost
+from shared.streams.kafka_host import HostSettings
 from shared.streams.rules import Rule
+from shared.streams.worker import run_host
 from tests.support.tally import TallyFold
 
 
-async def main() -> None:
+def main() -> None:
     log.setup()
     off = frozenset(Rule[name] for name in os.environ.get("HUITOU_RULES_OFF", "").split(",") if name)
     settings = HostSettings(
         bootstrap=os.environ["HUITOU_KAFKA"], instance=os.environ.get("HUITOU_INSTANCE"), scenario=True, off=off
     )
-    host = KafkaHost(lambda _: TallyFold(), settings, seal=lambda *_: "sealed")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, host.stop)
-    await host.run()
+    kind = os.environ.get("HUITOU_HOST", "kafka")
+    run_host(kind, lambda _: TallyFold(), settings, seal=lambda *_: "sealed")
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
