@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gc
 import signal
 from collections.abc import Callable
 from typing import Any
 
 import uvloop
 
-from shared import log
+from shared import collector, log
 from shared.settings import EngineSettings
 from shared.streams.fold import Fold
 from shared.streams.kafka_host import KafkaHost
@@ -20,7 +19,7 @@ from shared.streams.kafka_host import KafkaHost
 def run_worker(make_fold: Callable[[int], Fold[Any]], settings: EngineSettings) -> None:
     """Run the fold on the Kafka host until SIGTERM or SIGINT."""
     log.setup()
-    gc.freeze()
+    collector.calm()
     uvloop.run(_run(make_fold, settings))
 
 
