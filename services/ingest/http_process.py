@@ -14,7 +14,7 @@ from services.ingest.publisher import KafkaPublisher
 from services.ingest.seal_memory import SealMemory
 from services.ingest.settings import HttpSettings
 from services.ingest.write_keys import WriteKeys
-from shared import clock
+from shared import clock, collector
 from shared.sealing import Keyring
 
 HOST: Final = "127.0.0.1"
@@ -47,4 +47,5 @@ def serve(settings: HttpSettings) -> None:
         limit_concurrency=MOST_AT_ONCE,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
+    collector.calm()
     uvicorn.Server(config).run()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import date
 from typing import Any, Final
 
 import msgspec
 
-from services.ingest.cutting import Known, cut, known
+from services.ingest.cutting import NOTHING, Known, cut, known
 from services.ingest.fields import EventRefusedError, Fields, as_text
 from services.ingest.identifiers import (
     CONTACT_KINDS,
@@ -80,8 +81,11 @@ def person(named: list[Named], traits: dict[str, Any], free: list[object], peppe
         for key, value in traits.items()
         if (kind := _TRAITS.get(key)) is not None and value is not None and not isinstance(value, bool)
     ]
-    identifiers = [Identifier(each.kind, _text(each)) for each in named]
+    identifiers = tuple(Identifier(each.kind, _text(each)) for each in named)
+    silent = not traits and not any(free) and not any(each.kind in CONTACT_KINDS for each in identifiers)
     try:
+        if silent:
+            return _by_ids(identifiers, pepper)
         identified = identify(identifiers, pepper, name=_name(traits))
     except IdentifierRefusedError as error:
         raise EventRefusedError("", f"identifies no customer: {error}") from None
@@ -94,6 +98,12 @@ def person(named: list[Named], traits: dict[str, Any], free: list[object], peppe
         contacts=tuple(contacts.values()),
         known=known([{"traits": traits}, *free], [*identified.contacts, *written]),
     )
+
+
+@functools.lru_cache(maxsize=1 << 15)
+def _by_ids(identifiers: tuple[Identifier, ...], pepper: Pepper) -> Person:
+    """The customer of an event without contact data: the same ids come again and again, and nobody's address is kept."""
+    return Person(customer=identify(identifiers, pepper).customer_id, contacts=(), known=NOTHING)
 
 
 def kept_traits(traits: Fields, person: Person) -> dict[str, Any]:

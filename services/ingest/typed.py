@@ -26,7 +26,7 @@ from services.ingest.typed_shapes import (
 from shared import events
 from shared.instants import parse_instant
 
-CUSTOMER_KINDS: Final = {
+CUSTOMER_KINDS: Final = {  # in the order of Customer's fields
     "member": Kind.MEMBER,
     "unionid": Kind.UNIONID,
     "phone": Kind.PHONE,
@@ -37,19 +37,22 @@ CUSTOMER_KINDS: Final = {
 }
 
 
+class _Given(msgspec.Struct, frozen=True):
+    """The library prepares a struct once, but a bare union anew for every value: 14 µs against 1."""
+
+    event: TypedEvent
+
+
 def take(item: object, desk: Desk, *, source: str) -> Taken:
     """The fact of one event; EventRefusedError names the field."""
     try:
-        event = msgspec.convert(item, TypedEvent)
+        event = msgspec.convert({"event": item}, _Given).event
     except msgspec.ValidationError as error:
         raise _refused(str(error)) from None
     traits = event.traits if isinstance(event, TraitsSet) else {}
     free = event.properties if isinstance(event, Tracked) else {}
-    named = [
-        Named(kind, f"customer.{name}", value)
-        for name, kind in CUSTOMER_KINDS.items()
-        if (value := getattr(event.customer, name)) is not None
-    ]
+    given = zip(CUSTOMER_KINDS.items(), msgspec.structs.astuple(event.customer), strict=True)
+    named = [Named(kind, f"customer.{name}", value) for (name, kind), value in given if value is not None]
     someone = person(named, traits, [free], desk.pepper)
     common = {"id": event.id, "at": _instant(event.at), "source": source, "contacts": someone.fields}
     return Taken(someone, (_fact(event, common, someone, desk),))
@@ -137,6 +140,6 @@ def _instant(text: str) -> int:
 
 
 def _refused(message: str) -> EventRefusedError:
-    """The library writes "reason - at `$.path`"."""
-    reason, _, place = message.partition(" - at `$")
+    """The library writes "reason - at `$.event.path`"."""
+    reason, _, place = message.partition(" - at `$.event")
     return EventRefusedError(place.removesuffix("`").removeprefix("."), reason[0].lower() + reason[1:])

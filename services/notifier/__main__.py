@@ -6,8 +6,9 @@ import uvloop
 
 from services.notifier.app import run
 from services.notifier.settings import NotifierSettings
-from shared import log
+from shared import collector, log
 
 if __name__ == "__main__":
     log.setup()
+    collector.calm()
     uvloop.run(run(NotifierSettings()))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition, codec
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError
 from aiokafka.structs import OffsetAndMetadata
@@ -18,6 +18,8 @@ from shared.streams.rules import BrokenInvariantError
 BATCH_BYTES = 512 << 10
 COORDINATOR_SECONDS = 30.0
 SESSION_SECONDS, HEARTBEAT_SECONDS = 10.0, 3.0
+codec.lz4_encode.__defaults__ = (1,)
+"""aiokafka packs at level 9 and has no setting for it: level 1 takes a tenth of the time and, on our records, a tenth more bytes."""
 
 
 class Cluster(Protocol):
@@ -68,7 +70,7 @@ class KafkaCluster:
 
 
 def producer(bootstrap: str, *, linger_ms: int = 0) -> AIOKafkaProducer:
-    """acks=all, idempotent, lz4, murmur2 (aiokafka's default partitioner)."""
+    """acks=all, idempotent, lz4 (level 1), murmur2 (aiokafka's default partitioner)."""
     return AIOKafkaProducer(
         bootstrap_servers=bootstrap,
         acks="all",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import Any
 
 import uvloop
 
-from shared import log
+from shared import collector, log
 from shared.settings import EngineSettings
 from shared.streams.fold import Fold
 from shared.streams.kafka_host import HostSettings, KafkaHost
@@ -25,7 +24,7 @@ It has one of its own: `make .venv-faust/.runtime`, then start with .venv-faust/
 def run_worker(make_fold: Callable[[int], Fold[Any]], settings: EngineSettings) -> None:
     """Run the fold on the chosen host until SIGTERM or SIGINT."""
     log.setup()
-    gc.freeze()
+    collector.calm()
     sealer = settings.sealer()
 
     def seal(alias: str, field: str, raw: bytes) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.ingest import typed
+from services.ingest import people, typed
 from services.ingest.fields import EventRefusedError
-from services.ingest.identifiers import Pepper
+from services.ingest.identifiers import Contact, Pepper
 from services.ingest.people import Desk
 from shared.codec import encode
 from shared.events import (
@@ -116,3 +116,26 @@ def test_contact_data_is_sealed_not_carried() -> None:
     assert fact.properties == {"kept": 1}
     assert fact.contacts == ("phone", "email")
     assert b"canary" not in encode(fact)
+
+
+@pytest.mark.parametrize(
+    ("given", "contacts"),
+    [
+        (
+            event("product.viewed", product="p", customer={"member": "m1", "phone": "13812345678"}),
+            (Contact("phone", "+8613812345678"),),
+        ),
+        (event("traits.set", traits={"name": "Zhang Xiaoming"}), (Contact("name", "Zhang Xiaoming"),)),
+        (event("tracked", name="call", properties={"realName": "Zhang Xiaoming", "note": "Zhang Xiaoming rang"}), ()),
+    ],
+    ids=["an identifier", "a trait", "a name in a property"],
+)
+def test_an_event_with_contact_data_is_read_in_full_and_not_remembered(
+    given: dict[str, Any], contacts: tuple[Contact, ...]
+) -> None:
+    typed.take(event("product.viewed", product="p"), DESK, source="shop")  # the same member without any
+    remembered = people._by_ids.cache_info().currsize
+    taken = typed.take(given, DESK, source="shop")
+    assert taken.person.contacts == contacts
+    assert b"Zhang" not in encode(taken.facts[0])
+    assert people._by_ids.cache_info().currsize == remembered
