@@ -50,7 +50,7 @@ def test_whatever_happens_every_hop_is_the_fold_of_its_log_and_its_outputs_take_
         ({Rule.EPOCH_CLOSE}, {"kill"}),
         ({Rule.POISON}, set()),
     ],
-    ids=lambda value: "+".join(sorted(map(str, value))) or "no fault",
+    ids=lambda names: "+".join(sorted(getattr(name, "name", name) for name in names)) or "no fault",
 )
 def test_without_the_rule_some_history_shows(off: set[Rule], faults: set[str]) -> None:
     assert any(run(seed, frozenset(off), faults=frozenset(faults)).wrong for seed in range(TRIES))

@@ -8,6 +8,7 @@ import io
 import random
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -18,7 +19,7 @@ from aiokafka.errors import KafkaError
 from shared import clock
 from shared.streams.fold import Fold
 from shared.streams.kafka_host import HostSettings, KafkaHost
-from shared.streams.rules import ALL_ON, Off
+from shared.streams.rules import ALL_ON, BrokenInvariantError, Off
 from tests.support.simulated import script, verdict
 from tests.support.simulated.broker import Broker
 from tests.support.simulated.cluster import SimulatedCluster
@@ -134,13 +135,15 @@ class History:
         settings = HostSettings(bootstrap="", scenario=True, off=self.off)
         make = self._folds[hop]
         host = Host(lambda _: make(), settings, seal=verdict.seal, cluster=cluster)
-        host.process, host.ended, host.hop = process, self._ended, hop
+        host.process, host.hop = process, hop
+        host.ended = partial(self._ended, process)
         self._hosts.append(host)
         return host
 
-    def _ended(self, error: BaseException | None) -> None:
-        """A refused produce may end a host, nothing else."""
-        if not isinstance(error, KafkaError):
+    def _ended(self, process: Process, error: BaseException | None) -> None:
+        """A refused produce may end a host, and one that was frozen may find that it must not go on; nothing else."""
+        frozen = process.name in self._thawed and isinstance(error, BrokenInvariantError)
+        if not frozen and not isinstance(error, KafkaError):
             self._wrong.append(f"a host ended by itself: {error!r}")
 
     # --- faults

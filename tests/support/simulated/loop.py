@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import enum
 import heapq
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -117,6 +117,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Call later as part of no process: the network and the broker."""
         self.call_later(delay, act, context=contextvars.Context())
 
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """A callback that fails is the simulation's own mistake; a task's error belongs to who awaits it."""
+        if "handle" in context:
+            raise context["exception"]
+
     def _process_events(self, events: object) -> None: ...
 
     def _call_soon(self, callback: Any, args: Any, context: Any) -> asyncio.Handle:
@@ -141,20 +146,19 @@ def _task(loop: asyncio.AbstractEventLoop, main: Any, context: Any = None) -> as
     return task
 
 
-def simulate(main: Callable[[VirtualLoop], Awaitable[T]]) -> T:
+def simulate(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
     """Run to the end in virtual time; what still runs then is cancelled."""
     loop = VirtualLoop()
-
-    async def whole() -> T:
-        try:
-            return await main(loop)
-        finally:
-            rest = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in rest:
-                task.cancel()
-            await asyncio.gather(*rest, return_exceptions=True)
-
     try:
-        return loop.run_until_complete(whole())
+        return loop.run_until_complete(main(loop))
     finally:
+        rest = asyncio.all_tasks(loop)
+        for task in rest:
+            task.cancel()
+        loop.run_until_complete(_ended(rest))
         loop.close()
+
+
+async def _ended(tasks: set[asyncio.Task[Any]]) -> None:
+    if tasks:
+        await asyncio.wait(tasks, timeout=1)
