@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -39,6 +40,8 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
     instance: str | None = None
     """Static membership id; only where a supervisor owns it and has confirmed the old process dead."""
     scenario: bool = False
+    snapshots: Path | None = None
+    """Where checkpoints write the state; None: nowhere."""
     off: Off = ALL_ON
 
 
@@ -55,7 +58,13 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
     ) -> None:
         self._settings, self._cluster = settings, cluster or KafkaCluster(settings.bootstrap)
         self.rounds = Rounds(
-            make_fold, self._cluster, seal=seal, commit=self._commit, scenario=settings.scenario, off=settings.off
+            make_fold,
+            self._cluster,
+            seal=seal,
+            commit=self._commit,
+            scenario=settings.scenario,
+            snapshots=settings.snapshots,
+            off=settings.off,
         )
         self._assigned: set[int] = set()
         self._generation = 0

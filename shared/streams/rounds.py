@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from shared import clock
 from shared.log import Log
 from shared.streams import recovery
 from shared.streams.batch import Batch, Record
+from shared.streams.checkpoints import Checkpoints
 from shared.streams.clients import Cluster, KafkaSink
 from shared.streams.effects import Targets, emit, settle
 from shared.streams.fold import Fold
 from shared.streams.outgoing import Seal
 from shared.streams.partition import Partition
 from shared.streams.poison_limit import PoisonLimit
+from shared.streams.resync import emit_parts
 from shared.streams.rules import ALL_ON, Off, Rule
 from shared.topics import changelog
 
@@ -36,6 +39,7 @@ class Rounds:
         seal: Seal,
         commit: Commit,
         scenario: bool = False,
+        snapshots: Path | None = None,
         off: Off = ALL_ON,
     ) -> None:
         fold = make_fold(0)
@@ -48,6 +52,7 @@ class Rounds:
         self._scenario, self._off = scenario, off
         self._quiet: dict[int, float] = {}
         self._poison = PoisonLimit(off=off)
+        self._checkpoints = Checkpoints(snapshots, self.log)
 
     async def start(self) -> None:
         """Connect the producer."""
@@ -58,6 +63,7 @@ class Rounds:
 
     async def stop(self) -> None:
         """Disconnect it."""
+        self._checkpoints.close()
         await self._producer.stop()
 
     # --- partitions
@@ -96,10 +102,14 @@ class Rounds:
         last: Batch | None = None
         for position, record in enumerate(records, 1):
             closes = core.apply(record) or Rule.UNIT_OF_WORK in self._off
+            if closes:
+                await emit_parts(self.targets, core)
             if closes or position == len(records):
                 last = core.drain()
                 if not await self._settle(number, last):
                     last = None
+                elif last.checkpoint:
+                    self._checkpoints.take(core, last)
         return last
 
     async def _settle(self, number: int, batch: Batch) -> bool:
