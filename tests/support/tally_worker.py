@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 from shared import log
 from shared.streams.kafka_host import HostSettings, KafkaHost
@@ -15,8 +16,13 @@ from tests.support.tally import TallyFold
 async def main() -> None:
     log.setup()
     off = frozenset(Rule[name] for name in os.environ.get("HUITOU_RULES_OFF", "").split(",") if name)
+    snapshots = os.environ.get("HUITOU_SNAPSHOTS")
     settings = HostSettings(
-        bootstrap=os.environ["HUITOU_KAFKA"], instance=os.environ.get("HUITOU_INSTANCE"), scenario=True, off=off
+        bootstrap=os.environ["HUITOU_KAFKA"],
+        instance=os.environ.get("HUITOU_INSTANCE"),
+        scenario=True,
+        snapshots=Path(snapshots) if snapshots else None,
+        off=off,
     )
     host = KafkaHost(lambda _: TallyFold(), settings, seal=lambda *_: "sealed")
     for number in (signal.SIGTERM, signal.SIGINT):
