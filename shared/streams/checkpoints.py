@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +39,17 @@ class Checkpoints:
             schema=core.fold.schema,
             customers=len(core.store),
         )
-        records = [*zip(core.store.keys, core.store.values, strict=True), (PARTITION_KEY, batch.values)]
+        states = zip(
+            core.store.keys[:], core.store.values[:], strict=True
+        )  # two lists of references: no value is copied
+        records = chain(states, [(PARTITION_KEY, batch.values)])
         self._writing[core.partition] = self._thread.submit(self._write, self._directory, header, records)
 
     def close(self) -> None:
         """What has not begun is not written; what has begun is finished before the process ends."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _write(self, directory: Path, header: snapshot.Header, records: list[snapshot.Stored]) -> None:
+    def _write(self, directory: Path, header: snapshot.Header, records: Iterable[snapshot.Stored]) -> None:
         try:
             path = snapshot.write(directory, header, records)
         except OSError as error:
