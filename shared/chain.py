@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -73,7 +73,38 @@ class PolicyPublished(msgspec.Struct, frozen=True, omit_defaults=True, tag_field
         return self.number, ""
 
 
-Broadcast = Tick | CutsPublished | PolicyPublished
+Counted = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class ResyncRequested(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="resync.requested"):
+    """Tell every customer's facts once more; nothing happens because of it. Applies iff its number is above the latest."""
+
+    number: Counted
+    """Wall time of the request, ms."""
+    clock: Counted = 0
+    """Set by the first hop when it forwards: logical now of the partition."""
+    origin: Origin | None = None
+
+    @property
+    def version(self) -> tuple[int, str]:
+        """What fences it."""
+        return self.number, ""
+
+
+class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="checkpoint"):
+    """Write the state as it is at this record to a file (shared/streams/snapshot.py). Applies iff its number is above the latest."""
+
+    number: Counted
+    """Wall time of the request, ms."""
+    origin: Origin | None = None
+
+    @property
+    def version(self) -> tuple[int, str]:
+        """What fences it."""
+        return self.number, ""
+
+
+Broadcast = Tick | CutsPublished | PolicyPublished | ResyncRequested | Checkpoint
 
 
 class Linked(msgspec.Struct, frozen=True, tag_field="type", tag="identity.link"):
@@ -103,7 +134,7 @@ class Forwarded(msgspec.Struct, frozen=True, tag_field="type", tag="forwarded"):
     """Arrival of the fact at its first key, ms."""
 
 
-FrontRecord = CustomerFact | Tick | CutsPublished | PolicyPublished | Linked | Fragment | Forwarded
+FrontRecord = CustomerFact | Broadcast | Linked | Fragment | Forwarded
 """Everything that may stand on customer-events-v1."""
 
 
@@ -121,8 +152,10 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     """For each hop so far, the ids whose state it has absorbed."""
 
 
-Cause = Literal["event", "time", "correction", "cuts", "policy", "import", "merge"]
-"""Why something changed. A step's cause is that of the record; a backdated refund, cancellation or new order version is a correction."""
+Cause = Literal["event", "time", "correction", "cuts", "policy", "import", "merge", "resync"]
+"""Why something changed. A step's cause is that of the record; a backdated refund, cancellation or new order version is a correction.
+
+By a resync nothing changes."""
 
 
 class Happened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

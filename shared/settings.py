@@ -32,6 +32,8 @@ class EngineSettings(BaseSettings):
     """Accept scenario ticks: time is data. Never in production."""
     epoch_ms: int = 60_000
     """RFM cuts are made at multiples of this logical time."""
+    snapshots: Path | None = None
+    """Directory into which checkpoints write the state; unset: they are only passed on."""
     rules_off: str = ""
     """Rules of the engine taken out, by name and comma: for the fault tests, which must then turn red."""
     gates_off: str = ""
@@ -48,4 +50,10 @@ class EngineSettings(BaseSettings):
     def host_settings(self) -> HostSettings:
         """What a host must know."""
         off = frozenset(Rule[name] for name in self.rules_off.split(",") if name)
-        return HostSettings(bootstrap=self.kafka, instance=self.instance, scenario=self.scenario, off=off)
+        return HostSettings(
+            bootstrap=self.kafka,
+            instance=self.instance,
+            scenario=self.scenario,
+            snapshots=self.snapshots,
+            off=off,
+        )

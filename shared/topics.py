@@ -60,14 +60,14 @@ CHANGELOG_CONFIG = {
     "max.compaction.lag.ms": str(DAY),
 }
 
+BROADCASTS: tuple[type, ...] = chain.Broadcast.__args__
+
 CUSTOMER_EVENTS = Topic(
     name="customer-events-v1",
-    key="customer id; ticks, cuts and policy have none and go to every partition",
+    key="customer id; broadcasts have none and go to every partition",
     models=(
         *events.CustomerFact.__args__,
-        chain.Tick,
-        chain.CutsPublished,
-        chain.PolicyPublished,
+        *BROADCASTS,
         chain.Linked,
         chain.Fragment,
         chain.Forwarded,
@@ -76,7 +76,10 @@ CUSTOMER_EVENTS = Topic(
     consumers=("profile", "console"),
     config=_delete(90, message_timestamp_type="LogAppendTime"),
     feedback=(
-        Feedback(producer="profile", reason="forwards and fragments to another id, marked with source key and origin"),
+        Feedback(
+            producer="profile",
+            reason="forwards and fragments to another id, marked with source key and origin; requests by command, fenced",
+        ),
         Feedback(producer="segmenter", reason="cuts are broadcast, fenced by version"),
         Feedback(producer="notifier", reason="message facts are new facts with derived ids"),
         Feedback(producer="console", reason="policy is broadcast, fenced by version"),
@@ -93,7 +96,7 @@ CONTACT_POINTS = Topic(
 PROFILE_UPDATES = Topic(
     name="profile-updates-v1",
     key="customer id; broadcasts have none",
-    models=(chain.ProfileUpdated, chain.Tick, chain.CutsPublished, chain.PolicyPublished, chain.Fragment),
+    models=(chain.ProfileUpdated, *BROADCASTS, chain.Fragment),
     producers=("profile", "segmenter"),
     consumers=("segmenter",),
     config=_delete(7),
@@ -104,7 +107,7 @@ PROFILE_UPDATES = Topic(
 SEGMENT_UPDATES = Topic(
     name="segment-updates-v1",
     key="customer id; broadcasts have none",
-    models=(chain.SegmentsUpdated, chain.Tick, chain.CutsPublished, chain.PolicyPublished, chain.Fragment),
+    models=(chain.SegmentsUpdated, *BROADCASTS, chain.Fragment),
     producers=("segmenter", "trigger_engine"),
     consumers=("trigger_engine",),
     config=_delete(7),

@@ -9,7 +9,17 @@ from collections.abc import Sequence
 import msgspec
 
 from deploy.oracle.reader import LogRecord
-from shared.chain import CutsPublished, Forwarded, Fragment, FrontRecord, Linked, PolicyPublished, Tick
+from shared.chain import (
+    Checkpoint,
+    CutsPublished,
+    Forwarded,
+    Fragment,
+    FrontRecord,
+    Linked,
+    PolicyPublished,
+    ResyncRequested,
+    Tick,
+)
 from shared.codec import decode_front
 from shared.events import CustomerFact, OrderPlaced, OrderRefunded
 from shared.policy import Policy, parse_policy
@@ -87,6 +97,8 @@ def read_partition(partition: int, records: Sequence[LogRecord], *, scenario: bo
             _tell_cuts(log, record, decoded)
         elif isinstance(decoded, PolicyPublished):
             _tell_policy(log, record, decoded)
+        elif isinstance(decoded, ResyncRequested | Checkpoint):
+            continue  # nothing happens because of them
         elif isinstance(decoded, Linked | Fragment | Forwarded):
             log.handovers.append((partition, record.offset))
         else:

@@ -9,22 +9,20 @@ import msgspec
 
 from deploy.oracle.reader import LogRecord
 from shared.chain import (
-    CutsPublished,
+    Broadcast,
     Fragment,
     Origin,
-    PolicyPublished,
     Profile,
     SegmentChanged,
     Segments,
     SegmentSnapshot,
     SegmentsUpdated,
-    Tick,
 )
 from shared.deadletters import DeadLetter
 from shared.events import RejectedEvent
 from shared.outreach import CancelMessage, CandidateDecided, DeliveryDecided, OutreachCommand
 
-_updates = msgspec.json.Decoder(SegmentsUpdated | Tick | CutsPublished | PolicyPublished | Fragment).decode
+_updates = msgspec.json.Decoder(SegmentsUpdated | Broadcast | Fragment).decode
 _changes = msgspec.json.Decoder(SegmentChanged).decode
 _snapshots = msgspec.json.Decoder(SegmentSnapshot).decode
 _commands = msgspec.json.Decoder(OutreachCommand).decode

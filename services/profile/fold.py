@@ -75,6 +75,13 @@ class ProfileFold:
         after = _replace(state, now=max(state.now, context.clock))
         return self._outcome(after, exits(state, context.clock, self._window))
 
+    def current(self, state: State, context: Context) -> Outcome[State] | None:
+        """The profile at the latest step; None where there was no step yet."""
+        if not state.now:
+            return None
+        step = ProfileStep(at=state.now, cause="resync", profile=profile_at(state, state.now, self._window))
+        return self._outcome(state, [step])
+
     def surrender(self, state: State) -> tuple[State, bytes]:
         """Nothing remains here; the fragment is the whole state, its schema number in front."""
         return State(), bytes([self.schema]) + _encode(state)

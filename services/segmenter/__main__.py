@@ -12,7 +12,7 @@ from services.segmenter.cut_maker_app import run_cut_maker
 from services.segmenter.fold import SegmenterFold
 from shared import log
 from shared.settings import EngineSettings
-from shared.streams.worker import run_worker
+from shared.streams.commands import run_service
 
 
 def main() -> None:
@@ -23,7 +23,9 @@ def main() -> None:
         uvloop.run(_cuts(settings.kafka))
         return
     shop = settings.shop()
-    run_worker(lambda partition: SegmenterFold(shop, epoch_ms=settings.epoch_ms, partition=partition), settings)
+    run_service(
+        lambda partition: SegmenterFold(shop, epoch_ms=settings.epoch_ms, partition=partition), settings, sys.argv[1:]
+    )
 
 
 async def _cuts(bootstrap: str) -> None:

@@ -15,6 +15,7 @@ from services.segmenter.logic import InForce
 from services.segmenter.rfm import UNCLASSIFIED, grid, scale_of
 from services.segmenter.state import NO_DAY, Customer, Handed, decode_handed, encode_handed
 from shared.chain import (
+    Broadcast,
     Bundle,
     Change,
     CutsPublished,
@@ -36,7 +37,7 @@ from shared.shop import Shop
 from shared.streams.fold import Columns, Context, Outcome, Output
 from shared.topics import PROFILE_UPDATES, RFM_HISTOGRAMS, SEGMENT_CHANGES, SEGMENT_UPDATES, SEGMENTS
 
-decode_record = msgspec.json.Decoder(ProfileUpdated | Tick | CutsPublished | PolicyPublished | Fragment).decode
+decode_record = msgspec.json.Decoder(ProfileUpdated | Broadcast | Fragment).decode
 
 COLUMNS = {"recency": np.int32, "frequency": np.int32, "monetary": np.int64, "r": np.int8, "f": np.int8, "m": np.int8}
 """Measures (last local day, orders and gridded amount inside the window) and the scores given to them."""
@@ -81,6 +82,9 @@ class SegmenterFold:
 
     def on_record(self, state: Customer, record: ProfileUpdated, context: Context) -> Outcome[Customer]:
         """Upstream's steps and own timers in between; passed on even where there is no step, for what else it says."""
+        if record.steps and record.steps[0].cause == "resync":
+            after = logic.take_resync(state, record.steps[0], context.clock, self._rules)
+            return self.current(after, context)
         until = max(record.as_of, state.now)
         after, steps = logic.take_facts(state, record.steps, until, self._rules)
         return self._outcome(state, after, steps, as_of=until, context=context)
@@ -100,6 +104,12 @@ class SegmenterFold:
         at = max(context.clock, state.now)
         after, steps = logic.take_cuts(state, at, self._rules)
         return self._outcome(state, after, steps, as_of=at, context=context) if steps else None
+
+    def current(self, state: Customer, context: Context) -> Outcome[Customer]:
+        """Where the customer stands, as a step without changes, and his snapshot."""
+        step = SegmentStep(at=state.now, cause="resync", profile=state.profile, segments=state.segments)
+        shown = self._snapshot(context, state.seq, step, 0)
+        return Outcome(state, logic.due_of(state, self._rules), state.now, (step,), (shown,))
 
     def surrender(self, state: Customer) -> tuple[Customer, bytes]:
         """The number of the latest change stays with the id that it counts for."""
@@ -131,7 +141,6 @@ class SegmenterFold:
         """Every change, and a snapshot after every step that changed anything in it."""
         outputs: list[Output] = []
         key, seq, shown = context.key, before.seq, (before.segments, before.profile.orders, before.profile.total)
-        origin = ".".join(map(str, context.origin))
         for number, step in enumerate(steps):
             for change in step.changes:
                 seq += 1
@@ -139,13 +148,18 @@ class SegmenterFold:
                 outputs.append(_public(SEGMENT_CHANGES.name, changed, derived_id("change", key, seq), at=step.at))
             shows = (step.segments, step.profile.orders, step.profile.total)
             if shows != shown:
-                shown = segments, orders, total = shows
-                snapshot = SegmentSnapshot(
-                    customer=key, seq=seq, segments=segments, orders=orders, total=total, as_of=step.at
-                )
-                name = f"snapshot/{key}/{origin}/{number}"  # unique by its place; a derived id would cost a third more
-                outputs.append(_public(SEGMENTS.name, snapshot, name, at=step.at))
+                shown = shows
+                outputs.append(self._snapshot(context, seq, step, number))
         return tuple(outputs)
+
+    def _snapshot(self, context: Context, seq: int, step: SegmentStep, number: int) -> Output:
+        segments, profile, key = step.segments, step.profile, context.key
+        snapshot = SegmentSnapshot(
+            customer=key, seq=seq, segments=segments, orders=profile.orders, total=profile.total, as_of=step.at
+        )
+        origin = ".".join(map(str, context.origin))
+        name = f"snapshot/{key}/{origin}/{number}"  # unique by its place; a derived id would cost a third more
+        return _public(SEGMENTS.name, snapshot, name, at=step.at)
 
     def _changed(self, key: str, seq: int, change: Change, *, step: SegmentStep, as_of: int) -> SegmentChanged:
         return SegmentChanged(

@@ -67,6 +67,14 @@ def take_merge(customer: Customer, at: int, rules: InForce) -> Taken:
     return _after(customer, taken[-1], customer.day), taken
 
 
+def take_resync(customer: Customer, step: ProfileStep, clock: int, rules: InForce) -> Customer:
+    """The customer as he is, if anything was ever heard of him; else where these facts put him, without any change to tell."""
+    if customer != Customer():
+        return customer
+    at, day = max(clock, step.at), _day(customer, step.profile, rules.zone)
+    return Customer(at, 0, day, step.profile, segments_of(step.profile, day, at, rules))
+
+
 def due_of(customer: Customer, rules: InForce) -> int:
     """The next instant at which time alone may change something; NEVER if none."""
     profile = customer.profile

@@ -11,7 +11,7 @@ from services.trigger_engine.fold import TriggerFold
 from services.trigger_engine.publish import publish_policy, read_policy_file
 from shared import log
 from shared.settings import EngineSettings
-from shared.streams.worker import run_worker
+from shared.streams.commands import run_service
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
         return
     shop = settings.shop()
     gates_off = frozenset(gate for gate in settings.gates_off.split(",") if gate)
-    run_worker(lambda _: TriggerFold(shop, gates_off=gates_off), settings)
+    run_service(lambda _: TriggerFold(shop, gates_off=gates_off), settings, sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from services.trigger_engine.arbitration import Here, Said
 from services.trigger_engine.gates import SWITCHES
 from services.trigger_engine.rules import compile_policy, no_rules
 from services.trigger_engine.state import State, next_due
-from shared.chain import Bundle, CutsPublished, Fragment, PolicyPublished, SegmentsUpdated, Tick
+from shared.chain import Broadcast, Bundle, CutsPublished, Fragment, PolicyPublished, SegmentStep, SegmentsUpdated, Tick
 from shared.codec import cloud_event
 from shared.instants import parse_zone
 from shared.outreach import SendMessage
@@ -37,9 +37,7 @@ class TriggerFold:
     output: str | None = None
     state = State
     schema = 1
-    records: Callable[[bytes], Any] = staticmethod(
-        msgspec.json.Decoder(SegmentsUpdated | Tick | CutsPublished | PolicyPublished | Fragment).decode
-    )
+    records: Callable[[bytes], Any] = staticmethod(msgspec.json.Decoder(SegmentsUpdated | Broadcast | Fragment).decode)
     bundle: type[Bundle] | None = None
     columns: Mapping[str, Any] = {}
 
@@ -62,6 +60,8 @@ class TriggerFold:
 
     def on_record(self, state: State, record: Any, context: Context) -> Outcome[State] | None:
         """A bundle of the segmenter: its steps, the customer's own timers between them, and time up to its as_of."""
+        if record.steps and record.steps[0].cause == "resync":
+            return self._resync(state, record.steps[0], context)
         here = self._here(context, record.as_of)
         return _outcome(*logic.follow(state, record.steps, here), here)
 
@@ -93,6 +93,10 @@ class TriggerFold:
         changed, said = logic.change_rules(state, here)
         return None if changed is state else _outcome(changed, said, here)
 
+    def current(self, state: State, context: Context) -> Outcome[State] | None:
+        """There is no later hop to tell."""
+        return None
+
     def row(self, state: State) -> tuple[int, ...]:
         """No columns of its own."""
         return ()
@@ -113,6 +117,12 @@ class TriggerFold:
         """Unite with what another id left."""
         here = self._here(context, max(context.clock, state.now))
         return _outcome(*logic.unite(state, _decode(fragment), here), here)
+
+    def _resync(self, state: State, step: SegmentStep, context: Context) -> Outcome[State] | None:
+        if state != self.empty():
+            return None
+        here = self._here(context, max(context.clock, step.at))
+        return _outcome(logic.acquaint(step, here), (), here)
 
     def _here(self, context: Context, as_of: int) -> Here:
         return Here(self._book, context.key, as_of, context.whole, self._off)

@@ -50,6 +50,11 @@ def change_rules(state: State, here: Here) -> tuple[State, list[Said]]:
     return _replace(state, timers=timers, waiting=kept), said
 
 
+def acquaint(step: SegmentStep, here: Here) -> State:
+    """A customer of whom nothing is known yet, by the facts of a resync; timers only above `here.as_of`, no candidates."""
+    return take_over(State(now=here.as_of), step, as_of=here.as_of, book=here.book).state
+
+
 def bequest(state: State) -> State:
     """What the engine itself knows of the customer and hands over; facts come from upstream alone."""
     return _replace(state, facts=Facts())

@@ -25,6 +25,7 @@ _PLACES: Final[Mapping[str, frozenset[str]]] = {
     "sleep_warning": frozenset({"yes", "no"}),
     "rfm": _CLASSES | {"unclassified", "none"},
 }
+_CAUSES: Final = tuple(cause for cause in get_args(Cause) if cause != "resync")
 _NOT_BOUGHT: Final = frozenset({("lifecycle", "silent"), ("lifecycle", "churned"), ("sleep_warning", "yes")})
 
 ArmByFacts = Callable[[Facts, int], Timer | None]
@@ -119,8 +120,8 @@ def _check(policy: Policy) -> None:
             known = ", ".join(sorted(_PLACES[when.dimension]))
             raise ValueError(f"policy: rules[{index}].when.to: {when.to!r} is no {when.dimension}; one of {known}")
         for cause in when.causes:
-            if cause not in get_args(Cause):
-                known = ", ".join(get_args(Cause))
+            if cause not in _CAUSES:
+                known = ", ".join(_CAUSES)
                 raise ValueError(f"policy: rules[{index}].when.causes: {cause!r} is no cause; one of {known}")
     for index, cap in enumerate(policy.caps):
         if cap.hours > LONGEST_CAP_HOURS:

@@ -59,6 +59,8 @@ class Batch(msgspec.Struct, frozen=True):
     """Only ticks that touched nobody: may wait with persist and commit (rule 12)."""
     records: int
     poison: int
+    checkpoint: bool = False
+    """The last record asks for a snapshot of the state as it now is."""
 
 
 class Counts(msgspec.Struct):

@@ -62,6 +62,7 @@ class FaustHost:
             seal=seal,
             commit=_left_to_faust,
             scenario=settings.scenario,
+            snapshots=settings.snapshots,
             off=settings.off,
         )
         self._met: set[int] = set()

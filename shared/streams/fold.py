@@ -128,6 +128,13 @@ class Fold(Protocol[S]):
         """The customer under the broadcast just adopted. None: nothing changes."""
         ...
 
+    def current(self, state: S, context: Context) -> Outcome[S] | None:
+        """What was told of this customer last, once more with cause resync, and his read models; None where nothing was told.
+
+        Asked of the first hop at a resync; later hops answer with it to a bundle of cause resync, by `on_record`.
+        """
+        ...
+
     def row(self, state: S) -> tuple[int, ...]:
         """Values of `columns`, in their order."""
         ...

@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -40,6 +41,8 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat: float = HEARTBEAT_SECONDS
     """Seconds between signs of life; a third of the session or less."""
     scenario: bool = False
+    snapshots: Path | None = None
+    """Where checkpoints write the state; None: nowhere."""
     off: Off = ALL_ON
 
 
@@ -65,6 +68,7 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             seal=seal,
             commit=self._commit,
             scenario=settings.scenario,
+            snapshots=settings.snapshots,
             off=settings.off,
             before_send=self.lease.check,
             recovers_dropped=True,

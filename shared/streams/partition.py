@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Any, Generic
 
 import msgspec
 
 from shared import codec
-from shared.chain import NEVER, NOWHERE, CutsPublished, Forwarded, Fragment, Origin, PolicyPublished, Tick
+from shared.chain import (
+    NEVER,
+    NOWHERE,
+    Checkpoint,
+    CutsPublished,
+    Forwarded,
+    Fragment,
+    Origin,
+    PolicyPublished,
+    ResyncRequested,
+    Tick,
+)
 from shared.streams import linking
-from shared.streams.batch import Batch, Counts, Record
+from shared.streams.batch import Batch, Counts, Emit, Record
 from shared.streams.entry import Entry
 from shared.streams.fold import Columns, Context, Fold, Outcome, S
 from shared.streams.head import (
@@ -32,6 +44,11 @@ from shared.streams.store import Store
 from shared.topics import CUSTOMER_EVENTS, EPOCH, MAX_RECORD
 
 Broadcast = CutsPublished | PolicyPublished
+Request = ResyncRequested | Checkpoint
+PART = 2_000
+"""Records of one part of a long answer: some 2 MB."""
+_broadcast = msgspec.json.Decoder(Broadcast | Request).decode
+"""A broadcast as kept in the partition values."""
 
 
 class Partition(Generic[S]):
@@ -52,6 +69,8 @@ class Partition(Generic[S]):
         self._entries: dict[bytes, Entry[S]] = {}
         self._checksum = ""
         self._quiet, self._since = True, 0
+        self._rest: Iterator[Emit] = iter(())
+        self._checkpoint = False
 
     # --- recovery
 
@@ -73,9 +92,10 @@ class Partition(Generic[S]):
     def restored(self) -> None:
         """The changelog is read: rebuild the columns and take over what is in force."""
         for tag, (raw, clock) in sorted(self._broadcasts.items()):
-            broadcast = _broadcast(tag, raw)
+            broadcast = _broadcast(raw)
             self._versions[tag] = broadcast.version
-            self.fold.adopt(broadcast, clock)
+            if isinstance(broadcast, Broadcast):
+                self.fold.adopt(broadcast, clock)
         for row, value in enumerate(self.store.values):
             head, body = unpack(value)
             self._index(
@@ -85,7 +105,7 @@ class Partition(Generic[S]):
     # --- one record
 
     def apply(self, record: Record) -> bool:
-        """Take the next record. True: the batch must be drained before the next one (an epoch tick)."""
+        """Take the next record. True: the batch must be drained before the next one (an epoch tick, resync, checkpoint)."""
         if record.offset != self.next and Rule.CONTIGUOUS not in self._off:
             raise BrokenInvariantError(
                 f"{self.fold.input}[{self.partition}]: offset {record.offset} follows {self.next - 1}: "
@@ -107,9 +127,8 @@ class Partition(Generic[S]):
         if kind is CutsPublished or kind is PolicyPublished:
             self._broadcast(record, decoded, origin)
             return False
-        if record.key is None:
-            self._poison(record, ValueError("the record has no key"))
-            return False
+        if kind is ResyncRequested or kind is Checkpoint or record.key is None:
+            return self._requested(record, decoded, origin)
         if len(record.key) > KEY_LIMIT:
             self._poison(record, ValueError(f"the key has {len(record.key)} bytes, the limit is {KEY_LIMIT}"))
             return False
@@ -284,7 +303,49 @@ class Partition(Generic[S]):
             self._step(entry, taken, partial(self.fold.on_broadcast, entry.state, broadcast))
         self._forward(broadcast, origin)
 
-    def _forward(self, broadcast: Tick | Broadcast, origin: Origin) -> None:
+    def _requested(self, record: Record, request: Any, origin: Origin) -> bool:
+        """A resync or a checkpoint, once per version; where it applies it is the last record of its batch."""
+        if not isinstance(request, Request):
+            self._poison(record, ValueError("the record has no key"))
+            return False
+        tag = str(request.__struct_config__.tag)
+        in_force = self._versions.get(tag)
+        if in_force is not None and request.version <= in_force:
+            return False
+        self._quiet = False
+        if type(request) is ResyncRequested:
+            self.clock = self.clock if self._front else max(self.clock, request.clock)
+            self._forward(msgspec.structs.replace(request, clock=self.clock), origin)
+            for raw, _ in self._broadcasts.values():
+                known = _broadcast(raw)
+                if isinstance(known, Broadcast):
+                    self._forward(known, origin)
+            if self._front:
+                self._rest = self._told_again(record, origin)
+        else:
+            self._checkpoint = True
+            self._forward(request, origin)
+        self._versions[tag] = request.version
+        self._broadcasts = self._broadcasts | {tag: (codec.encode(request), self.clock)}
+        return True
+
+    def _told_again(self, record: Record, origin: Origin) -> Iterator[Emit]:
+        for key in self.store.keys:
+            entry = self._entries.get(key) or self._stored(key)
+            if entry.links.redirect or entry.frozen:
+                continue
+            try:
+                context = self._context(entry, _Taken(record, origin, origin, entry.links, 0))
+                outcome = self.fold.current(entry.state, context)
+                emits = [] if outcome is None else self._out.of_step(entry, outcome, origin, entry.links)
+            except Exception as error:  # as in _step: poison for this customer alone
+                if Rule.POISON in self._off:
+                    raise
+                self._poison(record, error, customer=entry.name)
+                continue
+            yield from emits
+
+    def _forward(self, broadcast: Tick | Broadcast | Request, origin: Origin) -> None:
         if self.fold.output is not None:
             forwarded = msgspec.structs.replace(broadcast, origin=origin)
             self._out.emits.append(self._out.record(self.fold.output, None, forwarded, partition=self.partition))
@@ -299,17 +360,16 @@ class Partition(Generic[S]):
     def _entry(self, key: bytes) -> Entry[S]:
         entry = self._entries.get(key)
         if entry is None:
-            name = key.decode()
-            value = self.store.get(key)
-            if value is None:
-                entry = Entry(key, name, self.fold.empty(), self.fold.schema)
-            else:
-                head, body = unpack(value)
-                entry = Entry.stored(
-                    key, name, head, self._load(head.schema, body), size=len(value), schema=self.fold.schema
-                )
-            self._entries[key] = entry
+            entry = self._entries[key] = self._stored(key)
         return entry
+
+    def _stored(self, key: bytes) -> Entry[S]:
+        name, value = key.decode(), self.store.get(key)
+        if value is None:
+            return Entry(key, name, self.fold.empty(), self.fold.schema)
+        head, body = unpack(value)
+        state = self._load(head.schema, body)
+        return Entry.stored(key, name, head, state, size=len(value), schema=self.fold.schema)
 
     def _load(self, schema: int, body: bytes) -> S:
         return self._state(body) if schema == self.fold.schema else self.fold.upgrade(schema, body)
@@ -330,8 +390,19 @@ class Partition(Generic[S]):
 
     # --- the end of a batch
 
+    def part(self) -> list[Emit]:
+        """Where the record just taken says more than a batch should hold (a resync): the next part, empty after the last.
+
+        To be emitted before the next part is asked for; what nobody asks for is in the next batch.
+        """
+        told = list(islice(self._rest, PART))
+        if told:
+            told, self._out.emits = self._out.emits + told, []
+        return told
+
     def drain(self) -> Batch:
         """Everything since the last drain, as effects; the partition's memory already holds the new state."""
+        self._out.emits += self._rest
         customers = []
         for entry in self._entries.values():
             if entry.dirty:
@@ -349,8 +420,9 @@ class Partition(Generic[S]):
             quiet=self._quiet,
             records=self._since,
             poison=len(letters),
+            checkpoint=self._checkpoint,
         )
-        self._entries, self._quiet, self._since = {}, True, 0
+        self._entries, self._quiet, self._since, self._checkpoint = {}, True, 0, False
         return batch
 
 
@@ -363,13 +435,6 @@ class _Taken(msgspec.Struct, frozen=True, gc=False):
     links: Links
     size: int
     """Bytes of the record, for the estimate of the state's."""
-
-
-def _broadcast(tag: str, raw: bytes) -> Broadcast:
-    """The broadcast kept under `tag` in the partition values."""
-    if tag == "cuts.published":
-        return msgspec.json.decode(raw, type=CutsPublished)
-    return msgspec.json.decode(raw, type=PolicyPublished)
 
 
 def checksum(record: Record) -> str:

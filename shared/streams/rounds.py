@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -11,6 +12,7 @@ from shared import clock
 from shared.log import Log
 from shared.streams import recovery
 from shared.streams.batch import Batch, Record
+from shared.streams.checkpoints import Checkpoints
 from shared.streams.clients import Cluster, KafkaSink
 from shared.streams.effects import Appended, Targets, emit, settle
 from shared.streams.fold import Fold
@@ -18,6 +20,7 @@ from shared.streams.outgoing import Seal
 from shared.streams.own_ends import OwnEnds
 from shared.streams.partition import Partition
 from shared.streams.poison_limit import PoisonLimit
+from shared.streams.resync import emit_parts
 from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
 from shared.topics import changelog
 
@@ -43,6 +46,7 @@ class Rounds:
         seal: Seal,
         commit: Commit,
         scenario: bool = False,
+        snapshots: Path | None = None,
         off: Off = ALL_ON,
         before_send: Callable[[], None] = _always,
         recovers_dropped: bool = False,
@@ -68,6 +72,7 @@ class Rounds:
         self.parked: dict[int, Partition[Any]] = {}
         self._quiet: dict[int, float] = {}
         self._poison = PoisonLimit(off=off)
+        self._checkpoints = Checkpoints(snapshots, self.log)
 
     async def start(self) -> None:
         """Connect the producer."""
@@ -79,6 +84,7 @@ class Rounds:
 
     async def stop(self) -> None:
         """Disconnect it."""
+        self._checkpoints.close()
         await self._producer.stop()
 
     # --- partitions
@@ -166,10 +172,14 @@ class Rounds:
         last: Batch | None = None
         for position, record in enumerate(records, 1):
             closes = core.apply(record) or Rule.UNIT_OF_WORK in self._off
+            if closes:
+                await emit_parts(self.targets, core)
             if closes or position == len(records):
                 last = core.drain()
                 if not await self._settle(number, last):
                     last = None
+                elif last.checkpoint:
+                    self._checkpoints.take(core, last)
                 if self.owned.get(number) is not core:
                     break
         return last

@@ -74,7 +74,15 @@ async def test_what_a_changelog_lost_is_folded_again_though_it_was_committed(kaf
 
 
 async def test_nothing_listens_even_when_fausts_own_command_asks_for_it(kafka: str) -> None:
-    command = [interpreter(os.environ), "-m", "tests.support.tally_worker", "worker", "--with-web", "--loglevel", "info"]
+    command = [
+        interpreter(os.environ),
+        "-m",
+        "tests.support.tally_worker",
+        "worker",
+        "--with-web",
+        "--loglevel",
+        "info",
+    ]
     worker = subprocess.Popen(command, env={**os.environ, "HUITOU_KAFKA": kafka}, stdout=subprocess.DEVNULL)
     try:
         await suite._feed(kafka, 20, per_second=1_000)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.chain import Linked, Tick
+from shared.chain import Linked, ResyncRequested, Tick
 from shared.events import OrderPlaced
 from shared.partitioning import partition_of
 from shared.streams.rules import ALL_ON, Off, Rule
@@ -46,7 +46,7 @@ def _failures(seed: int, off: Off) -> list[str]:
 
 
 def _script(world: World, rnd: random.Random) -> tuple[list[tuple[str, str]], dict[str, int]]:
-    """Orders, ticks and links between random ids; what each id bought."""
+    """Orders, ticks, resyncs and links between random ids; what each id bought."""
     links, bought = [], dict.fromkeys(IDS, 0)
     for number in range(rnd.randrange(15, 40)):
         chance = rnd.random()
@@ -62,6 +62,9 @@ def _script(world: World, rnd: random.Random) -> tuple[list[tuple[str, str]], di
             one, other = rnd.sample(IDS, 2)
             links.append((one, other))
             world.put("customer-events-v1", one, Linked(other))
+        elif chance < 0.83:
+            for home in HOMES:
+                world.put("customer-events-v1", None, ResyncRequested(number), partition=home)
         else:
             for home in HOMES:
                 world.put("customer-events-v1", None, Tick(number * 900, scenario=True), partition=home)

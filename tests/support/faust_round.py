@@ -14,7 +14,9 @@ from tests.support.tally import TallyFold
 def main() -> None:
     host = FaustHost(lambda _: TallyFold(), HostSettings(bootstrap="nowhere:9"), seal=lambda *_: "")
     host.app.consumer_generation_id = 2
-    message = SimpleNamespace(partition=0, offset=0, key=b"c1", value=b"{}", timestamp=0.0, generation_id=int(sys.argv[1]))
+    message = SimpleNamespace(
+        partition=0, offset=0, key=b"c1", value=b"{}", timestamp=0.0, generation_id=int(sys.argv[1])
+    )
     host.rounds.owned[0] = SimpleNamespace(next=1)
     host.rounds.targets = SimpleNamespace()
     asyncio.run(_or_die(host._round([message])))

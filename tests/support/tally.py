@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from shared.chain import (
     NEVER,
+    Broadcast,
     Bundle,
     CutsPublished,
     Fragment,
@@ -89,6 +90,10 @@ class TallyFold:
         )
         return Outcome(state, state.due, context.clock, (step,))
 
+    def current(self, state: Tally, context: Context) -> Outcome[Tally] | None:
+        profile = Profile(total=state.total, orders=state.aged)
+        return Outcome(state, steps=(ProfileStep(at=context.clock, cause="resync", profile=profile),))
+
     def adopt(self, broadcast: CutsPublished | PolicyPublished, clock: int) -> None:
         if isinstance(broadcast, PolicyPublished):
             self.factor = broadcast.document["factor"]
@@ -155,9 +160,7 @@ class HeardFold:
     output: str | None = "segment-updates-v1"
     state = Heard
     schema = 1
-    records = staticmethod(
-        msgspec.json.Decoder(ProfileUpdated | Tick | CutsPublished | PolicyPublished | Fragment).decode
-    )
+    records = staticmethod(msgspec.json.Decoder(ProfileUpdated | Broadcast | Fragment).decode)
     bundle: type[Bundle] | None = SegmentsUpdated
     columns: ClassVar[Mapping[str, Any]] = {}
 
@@ -167,7 +170,16 @@ class HeardFold:
     def upgrade(self, schema: int, body: bytes) -> Heard:
         raise ValueError(f"no older schema {schema}")
 
+    def current(self, state: Heard, context: Context) -> Outcome[Heard] | None:
+        profile = Profile(total=state.total, orders=state.own)
+        return Outcome(
+            state, steps=(SegmentStep(at=context.clock, cause="resync", profile=profile, segments=Segments()),)
+        )
+
     def on_record(self, state: Heard, record: Any, context: Context) -> Outcome[Heard] | None:
+        if record.steps[-1].cause == "resync":
+            known = state if state != Heard() else Heard(record.steps[-1].profile.total)
+            return self.current(known, context)
         total = record.steps[-1].profile.total
         return self._say(Heard(total, state.seq + 1, state.own + 1), context)
 
@@ -224,13 +236,13 @@ class ListenFold(HeardFold):
     name = "trigger_engine"
     input = "segment-updates-v1"
     output = None
-    records = staticmethod(
-        msgspec.json.Decoder(SegmentsUpdated | Tick | CutsPublished | PolicyPublished | Fragment).decode
-    )
+    records = staticmethod(msgspec.json.Decoder(SegmentsUpdated | Broadcast | Fragment).decode)
     bundle = None
 
     def on_record(self, state: Heard, record: Any, context: Context) -> Outcome[Heard] | None:
         profile = record.steps[-1].profile
+        if record.steps[-1].cause == "resync" and state != Heard():
+            return None
         return Outcome(Heard(profile.total, int(context.whole), profile.orders))
 
     def surrender(self, state: Heard) -> tuple[Heard, bytes]:

@@ -15,6 +15,7 @@ from shared.streams.effects import Targets, settle
 from shared.streams.fold import Fold
 from shared.streams.head import PARTITION_KEY
 from shared.streams.partition import Partition
+from shared.streams.resync import emit_parts
 from shared.streams.rules import ALL_ON, Off, Rule
 
 
@@ -102,6 +103,7 @@ class Worker:
             return False
         for record in records:
             if self.core.apply(record):
+                asyncio.run(emit_parts(Targets(self.world, off=self.off), self.core))
                 break
         batch = self.core.drain()
         if Rule.COMMIT_LAST in self.off:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.chain import PolicyPublished, Tick
+from shared.chain import PolicyPublished, ResyncRequested, Tick
 from shared.events import OrderPlaced
 from shared.partitioning import partition_of
 from shared.streams.rules import ALL_ON, Off, Rule
@@ -77,7 +77,7 @@ def _history(crash_at: frozenset[int], off: Off) -> object:
 
 
 def _script() -> World:
-    """Orders, ticks that fire timers, one policy: all in one partition, so that bundles of several customers share batches."""
+    """Orders, ticks that fire timers, one policy, one resync: all in one partition, so that bundles of several customers share batches."""
     world, now = World(), 0
     for number in range(14):
         key = KEYS[number % 3]
@@ -88,6 +88,8 @@ def _script() -> World:
             world.put("customer-events-v1", None, Tick(now, scenario=True), partition=HOME)
         if number == 8:
             world.put("customer-events-v1", None, PolicyPublished(1, {"factor": 3}), partition=HOME)
+        if number == 7:
+            world.put("customer-events-v1", None, ResyncRequested(1), partition=HOME)
     world.put("customer-events-v1", None, Tick(now + 60_000, scenario=True), partition=HOME)
     return world
 

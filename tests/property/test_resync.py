@@ -1,0 +1,214 @@
+"""A resync and checkpoints anywhere in a random log change no answer; and who has lost everything knows every customer again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from services.profile.fold import ProfileFold
+from services.segmenter.fold import SegmenterFold
+from services.segmenter.state import Customer
+from services.trigger_engine.fold import TriggerFold
+from services.trigger_engine.state import Facts
+from services.trigger_engine.state import State as Decided
+from shared import topics
+from shared.chain import Checkpoint, ProfileUpdated, ResyncRequested, SegmentsUpdated
+from shared.codec import encode
+from shared.streams import partition
+from shared.streams.fold import Context, Fold
+from shared.streams.partition import Partition
+from tests.support.random_log import random_log
+from tests.support.world import World
+from tests.unit.oracle.story import Story
+
+SEEDS = (51, *range(9))
+"""51: a resync would pass on the contacts of a page view before their time."""
+ANSWERS = (topics.SEGMENT_CHANGES, topics.OUTREACH_COMMANDS, topics.OUTREACH_DECISIONS)
+ANSWERED_BY = {1: {topic.name for topic in ANSWERS}, 2: {topic.name for topic in ANSWERS[1:]}}
+"""Hop → the answers given by it and by those after it."""
+Core = Partition[Any]
+Chain = Callable[[Story], Sequence[Fold[Any]]]
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partition, "PART", 2)
+
+
+def test_a_resync_changes_no_answer() -> None:
+    assert list(_differences(SEEDS, _services)) == []
+
+
+class Eager(SegmenterFold):
+    """Takes a resync for news."""
+
+    def on_record(self, state: Any, record: Any, context: Context) -> Any:
+        steps = tuple(msgspec.structs.replace(s, cause="event") if s.cause == "resync" else s for s in record.steps)
+        return super().on_record(state, msgspec.structs.replace(record, steps=steps), context)
+
+
+def _eager(story: Story) -> Sequence[Fold[Any]]:
+    first, _, last = _services(story)
+    return [first, Eager(story.shop, epoch_ms=story.epoch_ms, partition=0), last]
+
+
+def test_a_segmenter_that_takes_a_resync_for_news_is_caught() -> None:
+    assert list(_differences(SEEDS[:1], _eager))
+
+
+def test_the_resync_reaches_every_customer_and_writes_his_snapshot_again() -> None:
+    story = random_log(1)
+    plain, again = _lived(story, _services(story)), _lived(_with(story, [len(story.records)]), _services(story))
+
+    customers = {key for key, told in _told(plain).items() if told}
+    assert {key for key, told in _told(again).items() if told[-1].steps[0].cause == "resync"} == customers
+    assert len(customers) == 4
+    shots = [len(world.log(topics.SEGMENTS.name, 0)) for world in (plain, again)]
+    assert shots[1] - shots[0] == 4
+
+
+@pytest.mark.parametrize("lost", [{1}, {2}, {1, 2}], ids=lambda lost: "+".join(map(str, sorted(lost))))
+def test_who_lost_state_and_input_knows_every_customer_again_and_says_nothing(lost: set[int]) -> None:
+    seen = 0
+    for seed in SEEDS:
+        (kept, _), (new, said) = _ended(seed, set(), _services), _ended(seed, lost, _services)
+        for key in kept[0].store.keys:
+            assert _facts(new, key) == _facts(kept, key), f"seed {seed}, {key!r}"
+            seen += 1
+        assert [core.clock for core in new] == [core.clock for core in kept]
+        assert _in_force(new) == _in_force(kept)
+        assert said.isdisjoint(ANSWERED_BY[min(lost)])
+    assert seen > 30
+
+
+def test_a_segmenter_that_announces_what_it_lost_is_caught() -> None:
+    assert any(topics.SEGMENT_CHANGES.name in _ended(seed, {1}, _eager)[1] for seed in SEEDS)
+
+
+# --- the chain, and what must be equal
+
+
+def _services(story: Story) -> Sequence[Fold[Any]]:
+    return [
+        ProfileFold(story.shop, scenario=story.scenario),
+        SegmenterFold(story.shop, epoch_ms=story.epoch_ms, partition=0),
+        TriggerFold(story.shop),
+    ]
+
+
+def _with(story: Story, places: Sequence[int]) -> Story:
+    """The same log with a resync before these places, each told twice, and checkpoints after them."""
+    told = Story(scenario=story.scenario, shop=story.shop, epoch_ms=story.epoch_ms)
+    for place, record in enumerate([*story.records, None]):
+        for number in range(places.count(place)):
+            told.raw(None, encode(ResyncRequested(10 * place + number)), arrived=0)
+        if record is not None:
+            told.raw(record.key.decode() if record.key is not None else None, record.value, arrived=record.timestamp)
+        if place in places:
+            told.raw(None, encode(ResyncRequested(10 * place)), arrived=0)
+            told.raw(None, encode(Checkpoint(place)), arrived=0)
+    return told
+
+
+def _differences(seeds: Sequence[int], chain: Chain) -> Iterator[str]:
+    for seed in seeds:
+        story, rnd = random_log(seed), random.Random(seed)
+        size = rnd.choice([1, 7, 100])
+        asked = _with(story, sorted(rnd.choices(range(len(story.records) + 1), k=6)))
+        plain, again = _lived(story, chain(story), size=size), _lived(asked, chain(asked), size=size)
+        for topic in ANSWERS:
+            if plain.values(topic.name) != again.values(topic.name):
+                yield f"seed {seed}: {topic.name}"
+        if _shown(plain) != _shown(again):
+            yield f"seed {seed}: {topics.SEGMENTS.name}"
+
+
+def _shown(world: World) -> dict[str, Any]:
+    return {v["customer"]: (v["seq"], v["segments"], v["orders"]) for v in world.values(topics.SEGMENTS.name)}
+
+
+def _told(world: World) -> dict[bytes, list[Any]]:
+    told: dict[bytes, list[Any]] = {}
+    for topic, kind in ((topics.PROFILE_UPDATES, ProfileUpdated), (topics.SEGMENT_UPDATES, SegmentsUpdated)):
+        for stored in world.log(topic.name, 0):
+            if stored.key is not None:
+                told.setdefault(topic.name.encode() + stored.key, []).append(
+                    msgspec.json.decode(stored.value, type=kind)
+                )
+    return {key: bundles for key, bundles in told.items() if key.startswith(topics.SEGMENT_UPDATES.name.encode())}
+
+
+def _world(story: Story) -> World:
+    world = World()
+    for record in story.records:
+        key = record.key.decode() if record.key is not None else None
+        world.put(topics.CUSTOMER_EVENTS.name, key, record.value or b"", partition=0, at=record.timestamp)
+    return world
+
+
+def _fold(world: World, core: Core, *, size: int, start: int = 0) -> None:
+    core.next = start
+    for taken, stored in enumerate(world.log(core.fold.input, 0)[start:], 1):
+        if core.apply(stored) or taken % size == 0:
+            _write(world, core)
+    _write(world, core)
+
+
+def _write(world: World, core: Core) -> None:
+    parts = [emit for part in iter(core.part, []) for emit in part]
+    for emit in parts + core.drain().emits:
+        world.put(emit.topic, emit.key.decode() if emit.key is not None else None, emit.value, partition=emit.partition)
+
+
+def _core(fold: Fold[Any], story: Story) -> Core:
+    return Partition(fold, partition=0, seal=lambda *_: "", scenario=story.scenario)
+
+
+def _lived(story: Story, folds: Sequence[Fold[Any]], *, size: int = 7) -> World:
+    world = _world(story)
+    for fold in folds:
+        _fold(world, _core(fold, story), size=size)
+    return world
+
+
+def _ended(seed: int, lost: set[int], chain: Chain) -> tuple[list[Core], set[str]]:
+    """The services after a log that ends with a resync; the lost ones have seen nothing before it, like their topics.
+
+    With them the topics of all answers given.
+    """
+    story = random_log(seed)
+    place = random.Random(seed).randint(len(story.records) // 2, len(story.records))
+    told = Story(scenario=story.scenario, shop=story.shop, epoch_ms=story.epoch_ms)
+    told.records = _with(story, [place]).records[: place + 1]
+    world, cores = _world(told), []
+    for hop, fold in enumerate(chain(told)):
+        cores.append(_core(fold, told))
+        log = world.log(fold.input, 0)
+        start = next(n for n, stored in enumerate(log) if b'"resync.requested"' in stored.value) if hop in lost else 0
+        _fold(world, cores[-1], size=7, start=start)
+    return cores, {name for (name, _), log in world.logs.items() if log}
+
+
+def _facts(cores: Sequence[Core], key: bytes) -> tuple[Any, ...]:
+    """What the later hops know of a customer that came from upstream; contacts of page views travel with a resync already."""
+    heard, decided = cores[1]._entry(key).state, cores[2]._entry(key).state
+    assert isinstance(heard, Customer)
+    assert isinstance(decided, Decided)
+    profile = msgspec.structs.replace(heard.profile, contacts={})
+    return profile, heard.day, msgspec.structs.replace(heard.segments, cuts=0), _without_contacts(decided.facts)
+
+
+def _without_contacts(facts: Facts) -> Facts:
+    return msgspec.structs.replace(facts, contacts={})
+
+
+def _in_force(cores: Sequence[Core]) -> tuple[Any, int]:
+    """Cuts and the policy's version."""
+    segmenter, engine = cores[1].fold, cores[2].fold
+    assert isinstance(segmenter, SegmenterFold)
+    assert isinstance(engine, TriggerFold)
+    return segmenter._rules, engine._book.version
