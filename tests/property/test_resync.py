@@ -22,6 +22,7 @@ from shared.events import PageViewed
 from shared.streams import partition
 from shared.streams.fold import Context, Fold
 from shared.streams.partition import Partition
+from tests.property.test_oracle_agrees import _differences as disagreements
 from tests.support.random_log import random_log
 from tests.support.world import World
 from tests.unit.oracle.story import T0, Story, order
@@ -42,6 +43,13 @@ def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_resync_changes_no_answer() -> None:
     assert list(_differences(SEEDS, _services)) == []
+
+
+def test_the_oracle_makes_nothing_of_requests_either() -> None:
+    for seed in SEEDS[:5]:
+        story = random_log(seed)
+        asked = _with(story, [len(story.records) // 2, len(story.records)])
+        assert list(disagreements(asked, _services, size=7)) == []
 
 
 class Eager(SegmenterFold):
