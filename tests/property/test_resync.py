@@ -18,12 +18,14 @@ from services.trigger_engine.state import State as Decided
 from shared import topics
 from shared.chain import Checkpoint, ProfileUpdated, ResyncRequested, SegmentsUpdated
 from shared.codec import encode
+from shared.events import PageViewed
 from shared.streams import partition
 from shared.streams.fold import Context, Fold
 from shared.streams.partition import Partition
+from tests.property.test_oracle_agrees import _differences as disagreements
 from tests.support.random_log import random_log
 from tests.support.world import World
-from tests.unit.oracle.story import Story
+from tests.unit.oracle.story import T0, Story, order
 
 SEEDS = (51, *range(9))
 """51: a resync would pass on the contacts of a page view before their time."""
@@ -41,6 +43,13 @@ def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_resync_changes_no_answer() -> None:
     assert list(_differences(SEEDS, _services)) == []
+
+
+def test_the_oracle_makes_nothing_of_requests_either() -> None:
+    for seed in SEEDS[:5]:
+        story = random_log(seed)
+        asked = _with(story, [len(story.records) // 2, len(story.records)])
+        assert list(disagreements(asked, _services, size=7)) == []
 
 
 class Eager(SegmenterFold):
@@ -69,6 +78,15 @@ def test_the_resync_reaches_every_customer_and_writes_his_snapshot_again() -> No
     assert len(customers) == 4
     shots = [len(world.log(topics.SEGMENTS.name, 0)) for world in (plain, again)]
     assert shots[1] - shots[0] == 4
+
+
+def test_of_whom_nothing_was_told_nothing_is_told() -> None:
+    story = Story().tick(T0).tell(PageViewed(id="v", at=T0, contacts=("phone",)), customer="shy").tell(order("o", T0))
+    story.raw(None, encode(ResyncRequested(1)))
+    world = _lived(story, _services(story))
+
+    keys = [stored.key for stored in world.log(topics.PROFILE_UPDATES.name, 0) if stored.key is not None]
+    assert keys == [b"ann", b"ann"]
 
 
 @pytest.mark.parametrize("lost", [{1}, {2}, {1, 2}], ids=lambda lost: "+".join(map(str, sorted(lost))))

@@ -52,6 +52,13 @@ def test_any_damage_is_noticed(tmp_path: Path) -> None:
             snapshot.read(path)
 
 
+def test_a_block_that_is_missing_is_noticed(tmp_path: Path) -> None:
+    path = snapshot.write(tmp_path, _header(8, customers=len(RECORDS)), RECORDS)
+
+    with pytest.raises(ValueError, match="holds 5001 records, 5002 were written"):
+        snapshot.read(path)
+
+
 def test_a_writer_that_dies_leaves_no_snapshot_and_harms_none(tmp_path: Path) -> None:
     snapshot.write(tmp_path, _header(5), RECORDS)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from services.trigger_engine.state import State
 from shared.chain import Cause
-from tests.unit.trigger_engine.story import DAY, NOON, ORDERED, REMINDER, Story, order, rule
+from tests.unit.trigger_engine.story import DAY, NOON, ORDERED, REMINDER, SILENT, Story, order, rule
 
 
 def _deferred() -> Story:
@@ -55,3 +56,8 @@ def _again_with(story: Story, last: int) -> None:
     step = story.step(last, cause="resync", orders=1, last_order_at=last, last_order_id="o")
     assert story.state == State()
     story.bundle(msgspec.structs.replace(step, changes=()))
+
+
+def test_no_policy_may_listen_to_a_resync() -> None:
+    with pytest.raises(ValueError, match="causes: 'resync' is no cause"):
+        Story(rule("silent", SILENT | {"causes": ["resync"]}))
