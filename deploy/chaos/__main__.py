@@ -10,8 +10,10 @@ Wishes stand in the environment (docs/chaos.md tells more):
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -30,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 def main() -> int:
     """0 if nothing was lost, doubled or different; with mutations: if each of them was noticed."""
     console = Console(highlight=False)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers that come and go are the point
     try:
         wanted = plans(os.environ)
     except ValueError as error:
@@ -37,8 +40,10 @@ def main() -> int:
         return 2
     runs: list[Run] = []
     for plan in wanted:
-        console.print(f"[bold]{plan.name}[/bold], seed {plan.seed}: {plan.reproduce}")
-        runs.append(uvloop.run(run(ROOT / ".local" / "chaos", plan, console.print)))
+        console.print(f"[bold]{plan.name}[/bold], seed {plan.seed}: {plan.reproduce}", soft_wrap=True)
+        runs.append(
+            uvloop.run(run(ROOT / ".local" / "chaos", plan, partial(console.print, markup=False, soft_wrap=True)))
+        )
         if runs[-1].verdict is not None and not plan.mutation:
             show(console, runs[-1].verdict, {})
         file = write(runs, "chaos", ROOT)
@@ -51,22 +56,24 @@ def main() -> int:
 
 
 def _tell(console: Console, runs: list[Run]) -> None:
-    table = Table("run", "seed", "s", "kills (in flight)", "faults", "slowest recovery", "events", "commands", "red")
+    table = Table("run", "seed", "s", "kills", "in flight", "slowest recovery", "events", "commands", "red")
     for one in runs:
-        faults = ", ".join(f"{name} {count}" for name, count in one.faults.items())
         events, commands = (one.verdict.events, sum(one.verdict.commands.values())) if one.verdict else ("", "")
         slowest = f"{max(one.recoveries, default=0):.1f} s"
-        red = "[green]nothing[/green]" if one.ok else f"[red]{'; '.join(one.red)}[/red]"
-        kills = f"{len(one.kills)} ({one.with_lag})"
-        table.add_row(one.name, str(one.seed), f"{one.seconds:.0f}", kills, faults, slowest, str(events), str(commands), red)  # fmt: skip
+        red = "[green]nothing[/green]" if one.ok else f"[red]{len(one.red)}[/red]"
+        figures = (one.seed, f"{one.seconds:.0f}", len(one.kills), one.with_lag, slowest, events, commands)
+        table.add_row(one.name, *map(str, figures), red)
     console.print(table)
     for one in runs:
-        for account in one.accounts:
-            console.print(
-                f"{one.name}: {account.service:14s} {account.accepted} {account.unit} = {account.applied} applied"
-                f" + {account.duplicates} duplicates + {account.dead} dead letters, difference {account.difference}"
-            )
-        console.print(f"{one.name}: workload {one.workload}")
+        lines = [one.reproduce, f"faults {one.faults}", f"workload {one.workload}"]
+        lines += [
+            f"{each.service}: {each.accepted} {each.unit} = {each.applied} applied + {each.duplicates} duplicates"
+            f" + {each.dead} dead letters, difference {each.difference}"
+            for each in one.accounts
+        ]
+        lines += [f"red: {what}" for what in one.red]
+        for line in lines:
+            console.print(f"{one.name}: {line}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import signal
 
 from deploy.chaos.chaos import Chaos
 from deploy.demo.verdict import accepted_by_command
-from deploy.stack.postgres import NAME
+from deploy.stack.postgres import DATABASE, NAME
 
 LAST_BYTES_SECONDS = 2.0
 """What had been claimed before the database went may still be on its way."""
@@ -37,13 +37,27 @@ async def database_down(chaos: Chaos, rnd: random.Random) -> str:
     finally:
         await chaos.supervisor.start_again(NAME)
     back = chaos.now()
-    await chaos.running("notifier")
+    await _connected(chaos)
     resumed = chaos.now() - back
     if sent:
         chaos.broken.append(f"database-down: {sent} messages went while there was no database")
     if resumed > RESUME_SECONDS:
         chaos.broken.append(f"database-down: the notifier ran only {resumed:.1f} s after the database")
     return f"no database for {seconds:.0f} s: {taken} events taken, {sent} messages sent, notifier back after {resumed:.1f} s"
+
+
+async def _connected(chaos: Chaos) -> None:
+    """The notifier, which alone uses the database here, is at work in it again."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()"
+    async with asyncio.timeout(6 * RESUME_SECONDS):
+        while True:
+            connection = await chaos.stack.database.connect()
+            try:
+                if await connection.fetchval(query, DATABASE):
+                    return
+            finally:
+                await connection.close()
+            await asyncio.sleep(0.1)
 
 
 async def _sent(chaos: Chaos) -> int:

@@ -59,8 +59,11 @@ async def oversized(chaos: Chaos, rnd: random.Random) -> str:
     if status != 413:
         chaos.broken.append(f"oversized: a body above the limit was answered with {status}")
     [identity] = customer_ids(chaos.stack, [customer["member"]]).values()
-    taken = [await _write(chaos, identity, _record(f"record-{token}", at, MAX_RECORD - margin)) for margin in (0, 1)]
-    refused = not await _write(chaos, identity, _record(f"beyond-{token}", at, 2 << 20))
+    taken = [
+        await _write(chaos, identity, _record(rnd, f"record-{token}-{margin}", at, MAX_RECORD - margin))
+        for margin in (0, 1)
+    ]
+    refused = not await _write(chaos, identity, _record(rnd, f"beyond-{token}", at, 2 << 20))
     if not (all(taken) and refused):
         chaos.broken.append(f"oversized: records at the limit taken {taken}, one above refused {refused}")
     return (
@@ -68,10 +71,12 @@ async def oversized(chaos: Chaos, rnd: random.Random) -> str:
     )
 
 
-def _record(event_id: str, at: int, size: int) -> bytes:
-    """A fact of exactly `size` bytes."""
+def _record(rnd: random.Random, event_id: str, at: int, size: int) -> bytes:
+    """A fact of exactly `size` bytes, which no compression makes smaller."""
     bare = Tracked(id=event_id, at=at, name="n", properties={"text": ""})
-    return encode(msgspec.structs.replace(bare, properties={"text": "x" * (size - len(encode(bare)))}))
+    return encode(
+        msgspec.structs.replace(bare, properties={"text": rnd.randbytes(size).hex()[: size - len(encode(bare))]})
+    )
 
 
 async def _write(chaos: Chaos, customer: str, value: bytes) -> bool:
@@ -104,6 +109,7 @@ async def _post_raw(chaos: Chaos, body: bytes) -> int:
 
 async def poison(chaos: Chaos, rnd: random.Random) -> str:
     """Undecodable records of all kinds in every hop's input, a hundred of them in a row; and facts beyond the limits."""
+    counts = []
     async with clients.producer(chaos.stack.kafka) as producer:
         for topic in POISONED:
             partition = rnd.randrange(PARTITIONS)
@@ -113,7 +119,8 @@ async def poison(chaos: Chaos, rnd: random.Random) -> str:
             acks = [(await producer.send(topic.name, value, key, partition), value) for key, value in rows]
             for ack, value in acks:
                 chaos.planted.append(Planted(topic.name, partition, (await ack).offset, value or b""))
-    return f"{len(rows)} undecodable records into each of {', '.join(topic.name for topic in POISONED)}"
+            counts.append(f"{topic.name} {len(rows)}")
+    return f"records that nobody can take: {', '.join(counts)}"
 
 
 def _bad_records(rnd: random.Random) -> Iterator[tuple[bytes | None, bytes | None]]:
@@ -130,7 +137,8 @@ def _bad_records(rnd: random.Random) -> Iterator[tuple[bytes | None, bytes | Non
         b"[" * 5_000,
     )
     for number in range(IN_A_ROW):
-        yield (None if number % 3 == 0 else b"poisoned"), kinds[number % len(kinds)]
+        value = kinds[number % len(kinds)]
+        yield (None if number % 3 == 0 and value is not None else b"poisoned"), value
     for _ in range(5):
         yield b"poisoned", rnd.randbytes(rnd.randrange(1, 2_000))
 

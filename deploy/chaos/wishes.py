@@ -51,7 +51,7 @@ def _plan(wishes: Mapping[str, str], base: Plan) -> Plan:
     faults = tuple(_list(wishes["FAULT"])) or plan.faults
     if wishes["FAULT"]:
         kills = plan.kills if wishes["KILLS"] else 0
-        plan = msgspec.structs.replace(plan, name=base.name if base.mutation else wishes["FAULT"], kills=kills)
+        plan = msgspec.structs.replace(plan, name=base.name if base.mutation else "named", kills=kills)
     plan = msgspec.structs.replace(
         plan,
         faults=faults,
