@@ -37,7 +37,7 @@ format: $(VENV)/.dev ## put the code into its form
 bench: $(VENV)/.dev ## figures of this machine
 	@$(BIN)/python -m deploy.bench
 
-chaos: $(VENV)/.dev ## kill services while the chain runs, then compare with the oracle (KILLS=100)
+chaos: $(VENV)/.dev ## faults while the chain runs, then the oracle (KILLS=100, FAULT=stop,…, MUTATION=all, HOST=faust: docs/chaos.md)
 	@$(BIN)/python -m deploy.chaos
 
 lock: $(VENV)/.dev ## resolve the dependencies of pyproject.toml anew

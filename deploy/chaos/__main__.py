@@ -1,69 +1,79 @@
-"""`make chaos KILLS=n`: kill random services while a season flows, compare with the oracle, write .local/results/chaos.json.
+"""`make chaos`: faults beside a season of disordered traffic, then the oracle's verdict; .local/results/chaos.json.
 
-FAULTS=1 spoils a tenth of the providers' answers; VICTIMS=notifier,… names whom to kill, EVERY=n seconds on average.
-MUTATION=FENCE,… takes rules of the engine out, MUTATION=naive-send the outbox: such a run must end with differences.
+Wishes stand in the environment (docs/chaos.md tells more):
+  KILLS=100            SIGKILLs of services, with all other faults drawn in between
+  FAULT=stop,scale     only these faults, in turn
+  MUTATION=all         takes guards of the product out, one run each (or names): each run must turn red
+  HOST=faust           the host of the stateful services
+  SEED, CUSTOMERS, EVENTS, EVERY (seconds between faults), VICTIMS=notifier,…, SPOILED=1 (providers), LONG=1
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import uvloop
 from rich.console import Console
+from rich.table import Table
 
-from deploy.chaos.kills import VICTIMS, Plan, kill_run
+from deploy.chaos.mutations import survived
+from deploy.chaos.run import Run, run
+from deploy.chaos.wishes import plans
 from deploy.demo.screen import show
 from deploy.demo.verdict import write
-from shared.streams.rules import Rule
 
 ROOT = Path(__file__).parents[2]
-NAIVE = "naive-send"
-FAULTS = {"unavailable": 0.04, "accept_500": 0.03, "accept_reset": 0.02, "accept_garbage": 0.02}
-
-
-def plan(environment: Mapping[str, str]) -> Plan:
-    """KILLS, SEED, CUSTOMERS, EVERY, MUTATION; ValueError names what is wrong."""
-    mutation = environment.get("MUTATION", "")
-    names = [name for name in mutation.split(",") if name and name != NAIVE]
-    unknown = [name for name in names if name not in Rule.__members__]
-    if unknown:
-        raise ValueError(f"MUTATION: {', '.join(unknown)} unknown; there are {', '.join(Rule.__members__)}, {NAIVE}")
-    env = {"HUITOU_RULES_OFF": ",".join(names)} if names else {}
-    if NAIVE in mutation.split(","):
-        env["HUITOU_NAIVE_SEND"] = "1"
-    try:
-        return Plan(
-            kills=int(environment.get("KILLS") or 100),
-            customers=int(environment.get("CUSTOMERS") or 800),
-            seed=int(environment.get("SEED") or 1),
-            mean_seconds=float(environment.get("EVERY") or 2),
-            env=env,
-            victims=tuple(name for name in environment.get("VICTIMS", "").split(",") if name) or VICTIMS,
-            faults=FAULTS if environment.get("FAULTS") else {},
-        )
-    except ValueError as error:
-        raise ValueError(f"KILLS, CUSTOMERS, EVERY or SEED: {error}") from None
 
 
 def main() -> int:
-    """0 if nothing was lost, doubled or different."""
+    """0 if nothing was lost, doubled or different; with mutations: if each of them was noticed."""
     console = Console(highlight=False)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers that come and go are the point
     try:
-        wanted = plan(os.environ)
+        wanted = plans(os.environ)
     except ValueError as error:
         console.print(f"[red]chaos: {error}[/red]")
         return 2
-    console.print(f"seed {wanted.seed}, {wanted.kills} kills, {wanted.customers} customers {wanted.env or ''}")
-    result = uvloop.run(kill_run(ROOT / ".local" / "chaos", wanted, console.print))
-    show(console, result.verdict, {})
-    console.print(f"{len(result.kills)} kills, {result.with_lag} with records in flight, {result.seconds} s")
-    console.print(f"written: {write(result, 'chaos', ROOT).relative_to(ROOT)}")
-    good = result.verdict.ok and result.verdict.duplicates == 0
-    console.print("[green]nothing lost, doubled or different[/green]" if good else "[red]differences[/red]")
+    runs: list[Run] = []
+    for plan in wanted:
+        console.print(f"[bold]{plan.name}[/bold], seed {plan.seed}: {plan.reproduce}", soft_wrap=True)
+        runs.append(
+            uvloop.run(run(ROOT / ".local" / "chaos", plan, partial(console.print, markup=False, soft_wrap=True)))
+        )
+        if runs[-1].verdict is not None and not plan.mutation:
+            show(console, runs[-1].verdict, {})
+        file = write(runs, "chaos", ROOT)
+    good = not any(
+        survived(plan, done) if plan.mutation else not done.ok for plan, done in zip(wanted, runs, strict=True)
+    )
+    _tell(console, runs)
+    console.print(f"written: {file.relative_to(ROOT)}")
     return 0 if good else 1
+
+
+def _tell(console: Console, runs: list[Run]) -> None:
+    table = Table("run", "seed", "s", "kills", "in flight", "slowest recovery", "events", "commands", "red")
+    for one in runs:
+        events, commands = (one.verdict.events, sum(one.verdict.commands.values())) if one.verdict else ("", "")
+        slowest = f"{max(one.recoveries, default=0):.1f} s"
+        red = "[green]nothing[/green]" if one.ok else f"[red]{len(one.red)}[/red]"
+        figures = (one.seed, f"{one.seconds:.0f}", len(one.kills), one.with_lag, slowest, events, commands)
+        table.add_row(one.name, *map(str, figures), red)
+    console.print(table)
+    for one in runs:
+        lines = [one.reproduce, f"faults {one.faults}", f"workload {one.workload}"]
+        lines += [
+            f"{each.service}: {each.accepted} {each.unit} = {each.applied} applied + {each.duplicates} duplicates"
+            f" + {each.dead} dead letters, difference {each.difference}"
+            for each in one.accounts
+        ]
+        lines += [f"red: {what}" for what in one.red]
+        for line in lines:
+            console.print(f"{one.name}: {line}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -35,18 +36,25 @@ class RefusedError(RuntimeError):
 class Scenario:
     """`async with Scenario(stack) as scenario`; `acked` holds the ids of all events that ingest accepted."""
 
+    _lag_reader = LagReader
+
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.now = 0
         self.acked: set[str] = set()
         self.posted = 0
+        self.malformed: set[str] = set()
+        """Ids of events that ingest must refuse."""
+        self.refused = 0
+        self.retries: Counter[str] = Counter()
+        """What made a request be sent again."""
 
     async def __aenter__(self) -> Self:
         self._producer = clients.producer(self.stack.kafka)
         await self._producer.start()
         headers = {"Authorization": f"Bearer {self.stack.secrets.read_write_key()}"}
         self._http = httpx2.AsyncClient(base_url=self.stack.http_url, headers=headers, timeout=30.0, trust_env=False)
-        self.lag = await LagReader(self.stack.kafka).__aenter__()
+        self.lag = await self._lag_reader(self.stack.kafka).__aenter__()
         return self
 
     async def __aexit__(
@@ -73,19 +81,23 @@ class Scenario:
                 answer = await self._http.post(
                     "/api/v1/events", content=body, headers={"content-type": "application/json"}
                 )
-            except httpx2.TransportError:
+            except httpx2.TransportError as error:
+                self.retries[type(error).__name__] += 1
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             if answer.status_code in {429, 502, 503}:
+                self.retries[str(answer.status_code)] += 1
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             break
-        results = answer.json().get("results", []) if answer.status_code < 300 else []
-        refused = [result for result in results if result["status"] != "accepted"]
-        if len(results) != len(events) or refused:
-            raise RefusedError(f"ingest answered {answer.status_code}: {(refused or answer.text)!s:.400}")
-        self.acked.update(str(event["id"]) for event in events)
-        self.posted += len(events)
+        results = answer.json().get("results", []) if answer.status_code in {200, 207, 422} else []
+        wrong = [one for one in results if (one["status"] != "accepted") != (one["id"] in self.malformed)]
+        if len(results) != len(events) or wrong:
+            raise RefusedError(f"ingest answered {answer.status_code}: {(wrong or answer.text)!s:.400}")
+        accepted = [str(event["id"]) for event in events if event["id"] not in self.malformed]
+        self.acked.update(accepted)
+        self.posted += len(accepted)
+        self.refused += len(events) - len(accepted)
 
     async def live(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from deploy.demo.scenario import Scenario
 from deploy.oracle.answers import Answer
 from deploy.oracle.checkers import Report, report
 from deploy.oracle.fold import fold_log
-from deploy.oracle.observe import observe
+from deploy.oracle.observe import Place, observe
 from deploy.oracle.reader import LogRecord, read_topic
 from shared import clock
 from shared.shop import Shop
@@ -74,15 +75,17 @@ async def at_rest(scenario: Scenario, *, within: float = 180.0) -> None:
         await asyncio.sleep(0.5)
 
 
-async def judge(scenario: Scenario, shop: Shop, *, epoch_ms: int) -> tuple[Verdict, Answer, Report]:
-    """Fold the log by the oracle and compare with what the services and the sandbox say."""
+async def judge(
+    scenario: Scenario, shop: Shop, *, epoch_ms: int, planted: Collection[Place] = frozenset()
+) -> tuple[Verdict, Answer, Report]:
+    """Fold the log by the oracle and compare with what the services and the sandbox say; `planted` as for `observe`."""
     kafka = scenario.stack.kafka
     log: dict[int, list[LogRecord]] = defaultdict(list)
     for record in await read_topic(kafka, CUSTOMER_EVENTS.name):
         log[record.partition].append(record)
     answer = await asyncio.to_thread(fold_log, log, shop, epoch_ms=epoch_ms, scenario=True)
     accepted = await accepted_by_command(scenario.stack.sandbox_url)
-    found = report(answer, await observe(kafka, acked=frozenset(scenario.acked), accepted=accepted))
+    found = report(answer, await observe(kafka, acked=frozenset(scenario.acked), accepted=accepted, planted=planted))
     states = await outbox_states(scenario.stack.database_url)
     return _verdict(scenario, answer, found, states, accepted), answer, found
 

@@ -5,31 +5,45 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from deploy.oracle import outputs
-from deploy.oracle.reader import read_topic
+from deploy.oracle.reader import LogRecord, read_topic
 from shared import topics
+
+Place = tuple[str, int, int]
+"""Topic, partition and offset."""
 
 
 async def observe(
-    kafka: str, *, acked: Collection[str] | None = None, accepted: Mapping[str, int] | None = None
+    kafka: str,
+    *,
+    acked: Collection[str] | None = None,
+    accepted: Mapping[str, int] | None = None,
+    planted: Collection[Place] = frozenset(),
 ) -> outputs.Observed:
     """The answers of the stack at this bootstrap address.
 
     `acked`: ids of the events that ingest accepted. `accepted`: command id → messages the providers' sandbox took.
-    What is not given stays None.
+    What is not given stays None. `planted`: records of inner topics that no service wrote; they and their dead letters
+    are left out.
     """
-    end = outputs.chain_end(await read_topic(kafka, topics.SEGMENT_UPDATES.name))
-    decisions, states = outputs.decisions_of(await read_topic(kafka, topics.OUTREACH_DECISIONS.name))
+
+    async def read(topic: topics.Topic) -> list[LogRecord]:
+        records = await read_topic(kafka, topic.name)
+        return [record for record in records if (topic.name, record.partition, record.offset) not in planted]
+
+    end = outputs.chain_end(await read(topics.SEGMENT_UPDATES))
+    decisions, states = outputs.decisions_of(await read(topics.OUTREACH_DECISIONS))
+    letters = outputs.dead_letters_of(await read(topics.DEAD_LETTERS))
     return outputs.Observed(
         acked=None if acked is None else frozenset(acked),
         profiles=end.profiles,
         segments=end.segments,
         effects=end.effects,
-        snapshots=outputs.snapshots_of(await read_topic(kafka, topics.SEGMENTS.name)),
-        changes=outputs.changes_of(await read_topic(kafka, topics.SEGMENT_CHANGES.name)),
-        commands=outputs.commands_of(await read_topic(kafka, topics.OUTREACH_COMMANDS.name)),
+        snapshots=outputs.snapshots_of(await read(topics.SEGMENTS)),
+        changes=outputs.changes_of(await read(topics.SEGMENT_CHANGES)),
+        commands=outputs.commands_of(await read(topics.OUTREACH_COMMANDS)),
         decisions=decisions,
         accepted=None if accepted is None else dict(accepted),
         states=states,
-        dead=outputs.dead_letters_of(await read_topic(kafka, topics.DEAD_LETTERS.name)),
-        rejected=outputs.rejected_of(await read_topic(kafka, topics.REJECTED_EVENTS.name)),
+        dead=[one for one in letters if (one.topic, one.partition, one.offset) not in planted],
+        rejected=outputs.rejected_of(await read(topics.REJECTED_EVENTS)),
     )

@@ -137,7 +137,7 @@ class Kafka:
                 str(config),
             )
             await supervisor.run(Service(name=f"{name}-format", argv=format_storage))
-        return Service(name=name, argv=(*java, "kafka.Kafka", str(config)), ready=self._ready, stop_within=30.0)
+        return Service(name=name, argv=(*java, "kafka.Kafka", str(config)), ready=self.ready, stop_within=30.0)
 
     def _cluster_id(self) -> str:
         file = self._directory / "cluster-id"
@@ -147,7 +147,7 @@ class Kafka:
             )
         return file.read_text(encoding="ascii")
 
-    async def _ready(self) -> bool:
+    async def ready(self) -> bool:
         """Whether a client that asks for metadata sees every broker."""
         for node in self._nodes:
             if ports.is_free(self._ports[f"broker-{node}"]):
@@ -160,3 +160,21 @@ class Kafka:
             return False
         finally:
             await admin.close()
+
+    async def in_sync(self) -> bool:
+        """Whether every broker is there and every copy of every partition is up to date."""
+        if not await self.ready():
+            return False
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=5000)
+        try:
+            await admin.start()
+            topics = await admin.describe_topics()
+        except (KafkaError, OSError):
+            return False
+        finally:
+            await admin.close()
+        return all(
+            part["leader"] >= 0 and len(part["isr"]) == len(part["replicas"])
+            for topic in topics
+            for part in topic["partitions"]
+        )

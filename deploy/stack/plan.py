@@ -17,6 +17,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """Runs to its end before the next one starts."""
     database: bool = False
     """Needs the database's schema."""
+    shared: bool = False
+    """Several processes may share its work."""
 
 
 MIGRATE = "migrate"
@@ -25,11 +27,11 @@ CLOCK = "clock"
 PLAN: tuple[Step, ...] = (
     Step(name=MIGRATE, module="deploy.migrate", arguments=("upgrade",), once=True, database=True),
     Step(name="sandbox", module="deploy.sandbox", port="HUITOU_SANDBOX_HTTP_PORT"),
-    Step(name="profile", module="services.profile"),
-    Step(name="segmenter", module="services.segmenter"),
+    Step(name="profile", module="services.profile", shared=True),
+    Step(name="segmenter", module="services.segmenter", shared=True),
     Step(name="cuts", module="services.segmenter", arguments=("cuts",)),
-    Step(name="trigger-engine", module="services.trigger_engine"),
-    Step(name="notifier", module="services.notifier", database=True),
+    Step(name="trigger-engine", module="services.trigger_engine", shared=True),
+    Step(name="notifier", module="services.notifier", database=True, shared=True),
     Step(name="console", module="services.console", port="HUITOU_CONSOLE_PORT", database=True),
     Step(name="ingest", module="services.ingest", arguments=("http",), port="HUITOU_HTTP_PORT"),
     # Last: time begins to pass when everybody listens.
@@ -51,3 +53,12 @@ def chosen(names: tuple[str, ...]) -> list[Step]:
     steps = [step for step in PLAN if step.name in names]
     needed = any(step.database for step in steps)
     return [step for step in PLAN if step in steps or (step.name == MIGRATE and needed)]
+
+
+def another(name: str) -> Step:
+    """The step of a service of which one more process may run beside the first."""
+    step = next((step for step in PLAN if step.name == name), None)
+    if step is None or not step.shared:
+        shared = ", ".join(step.name for step in PLAN if step.shared)
+        raise PlanError(f"services: {name} runs once; several may be of {shared}")
+    return step

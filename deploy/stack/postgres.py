@@ -82,7 +82,7 @@ class Postgres:
             Service(
                 name=NAME,
                 argv=(str(install / "bin" / "postgres"), "-D", str(data), "-k", str(self._socket), *options),
-                ready=self._ready,
+                ready=self.ready,
                 stop_signal=signal.SIGINT,  # "fast": breaks connections off, keeps data
                 user=self._user,
                 cwd=data,
@@ -142,7 +142,8 @@ class Postgres:
         argv = (str(install / "bin" / "initdb"), "-D", str(data), *locale, *access, "--no-sync", "--no-instructions")
         await supervisor.run(Service(name=f"{NAME}-init", argv=argv, user=self._user, cwd=data))
 
-    async def _ready(self) -> bool:
+    async def ready(self) -> bool:
+        """Whether it answers."""
         if not (self._socket / f".s.PGSQL.{PORT}").exists():
             return False
         try:

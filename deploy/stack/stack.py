@@ -19,7 +19,7 @@ from deploy.stack import ports
 from deploy.stack.environment import PORTS, Addresses, environment, interpreter
 from deploy.stack.kafka import Kafka
 from deploy.stack.keys import Secrets, ensure
-from deploy.stack.plan import CLOCK, Step, chosen
+from deploy.stack.plan import CLOCK, Step, another, chosen
 from deploy.stack.postgres import Postgres
 from deploy.stack.supervisor import Service, StartError, Supervisor
 from shared.private_files import create_private
@@ -151,19 +151,33 @@ class Stack:
         for step in (each for each in self._steps if each.name == CLOCK):
             await self._start(step)
 
+    async def start_another(self, name: str, number: int, *, static: bool = False) -> str:
+        """One more process of a service, which shares its work; its name, such as `profile-2`. PlanError if it runs once.
+
+        `static` members keep their partitions over a restart, and for a session after they left; others give them up.
+        """
+        step = another(name)
+        extra = f"{name}-{number}"
+        env = self.environment() | ({"HUITOU_INSTANCE": extra} if static else {})
+        await self.supervisor.start(self._service(step, extra, env))
+        return extra
+
     async def _start(self, step: Step) -> None:
-        told = self.environment()
-        service = Service(
-            name=step.name,
-            argv=(interpreter(told), "-m", step.module, *step.arguments),
-            env=told | {"HUITOU_INSTANCE": f"{step.name}-1"},
-            ready=None if step.port is None else _answers(f"http://{ports.HOST}:{told[step.port]}/"),
-            cwd=ROOT,
-        )
+        service = self._service(step, step.name, self.environment() | {"HUITOU_INSTANCE": f"{step.name}-1"})
         if step.once:
             await self.supervisor.run(service)
         else:
             await self.supervisor.start(service)
+
+    @staticmethod
+    def _service(step: Step, name: str, env: Mapping[str, str]) -> Service:
+        return Service(
+            name=name,
+            argv=(interpreter(env), "-m", step.module, *step.arguments),
+            env=env,
+            ready=None if step.port is None else _answers(f"http://{ports.HOST}:{env[step.port]}/"),
+            cwd=ROOT,
+        )
 
     def _url(self, name: str) -> str:
         if name not in self._ports:

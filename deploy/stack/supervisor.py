@@ -23,7 +23,7 @@ WATCHDOG = Path(__file__).with_name("watchdog.py")
 POLL_SECONDS = 0.05
 GROUP_POLLS = 40
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-STEADY_SECONDS = 30.0
+STEADY_SECONDS = 10.0
 """A process that lived this long starts its back-off anew."""
 TAIL_LINES = 25
 
@@ -95,6 +95,10 @@ class Supervisor:
         """How many times the service was started again."""
         return max(0, self._runs[name].starts - 1)
 
+    def patience(self, name: str) -> float:
+        """Seconds that the service is given for a graceful stop."""
+        return self._runs[name].service.stop_within
+
     def log(self, name: str) -> Path:
         """Its log file."""
         return self._logs / f"{name}.log"
@@ -103,7 +107,9 @@ class Supervisor:
         """Start the service and return when it is ready; StartError if it does not get there."""
         if service.name in self._runs and self._runs[service.name].status not in {"stopped", "failed"}:
             raise StartError(f"{service.name}: already started")
+        before = self._runs.get(service.name)
         run = self._runs[service.name] = _Run(service, self.log(service.name))
+        run.starts = before.starts if before else 0
         await self._launch(run)
         run.task = asyncio.create_task(self._watch(run), name=f"watch {service.name}")
         try:
@@ -132,20 +138,45 @@ class Supervisor:
 
     def kill(self, name: str) -> int:
         """SIGKILL the service as a power cut would; the supervisor starts it again. Returns the killed process id."""
+        return self._signal(name, signal.SIGKILL)
+
+    def freeze(self, name: str) -> int:
+        """SIGSTOP: the service lives, and does nothing until `thaw`. Returns its process id."""
+        return self._signal(name, signal.SIGSTOP)
+
+    def thaw(self, name: str) -> int:
+        """SIGCONT: the service goes on as if no time had passed. Returns its process id."""
+        return self._signal(name, signal.SIGCONT)
+
+    def _signal(self, name: str, number: int) -> int:
         pid = self.pid(name)
         if pid is None:
             raise ProcessLookupError(f"{name} is not running")
-        os.killpg(pid, signal.SIGKILL)
+        os.killpg(pid, number)
         return pid
 
-    async def stop_one(self, name: str) -> None:
+    async def restart(self, name: str, *, stop_signal: int | None = None) -> float:
+        """Stop one service gracefully, or by another signal, and start it again; returns the seconds that the stop took."""
+        service, loop = self._runs[name].service, asyncio.get_running_loop()
+        began = loop.time()
+        await self.stop_one(name, stop_signal=stop_signal)
+        drained = loop.time() - began
+        await self.start(service)
+        return drained
+
+    async def start_again(self, name: str) -> None:
+        """Start a service that was stopped."""
+        await self.start(self._runs[name].service)
+
+    async def stop_one(self, name: str, *, stop_signal: int | None = None) -> None:
         """Stop one service gracefully and keep it down."""
         run = self._runs[name]
         run.status = "stopping"
         process = run.process
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.send_signal(run.service.stop_signal)
+                os.killpg(process.pid, signal.SIGCONT)  # one that is frozen would not hear
+                process.send_signal(run.service.stop_signal if stop_signal is None else stop_signal)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), run.service.stop_within)
         if run.task is not None:

@@ -37,7 +37,8 @@ async def run(settings: NotifierSettings) -> None:
     keyring = Keyring.load(settings.keyring)
     writer = Writer(keyring, TemplateBook(settings.sources(), providers.templates()))
     channels = open_channels(providers, settings.reach())
-    store = Store.connect(settings.database_url, connections=2 * settings.workers * max(len(channels), 1) + 4)
+    connections = 2 * settings.workers * max(len(channels), 1) + 4
+    store = Store.connect(settings.database_url, connections=connections, guards_off=settings.guards_off)
     client = producer(settings.kafka)
     await client.start()
     try:

@@ -58,6 +58,9 @@ class NotifierSettings(BaseSettings):
     """When the database is behind the broker: refuse to start, or leave out the commands in between."""
     gates_off: str = ""
     """"expired" lets commands go after their send_by: only for tests that prove each gate against imports."""
+    guards_off: str = ""
+    """Guards taken out, by comma: ledger (what was served before goes again), lease (claims what another is sending).
+    Only for fault tests that must see duplicates; production would send twice."""
     naive_send: bool = False
     """Never admit a doubt. Only for tests that must see duplicates; production would send twice."""
 

@@ -35,21 +35,21 @@ PUBLISHER_LOCK = 0x4855_4954_4F56
 class Store:
     """Gives transactions."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: AsyncEngine, *, guards_off: frozenset[str] = frozenset()) -> None:
+        self._engine, self._off = engine, guards_off
 
     @classmethod
-    def connect(cls, database_url: str, *, connections: int) -> Store:
-        """A store with a pool of this many connections; opens none yet."""
+    def connect(cls, database_url: str, *, connections: int, guards_off: str = "") -> Store:
+        """A store with a pool of this many connections; opens none yet. `guards_off`: see NotifierSettings."""
         # An error of the database is logged, and must not show what it was about.
         engine = create_async_engine(database_url, pool_size=connections, max_overflow=0, hide_parameters=True)
-        return cls(engine)
+        return cls(engine, guards_off=frozenset(guards_off.split(",")))
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Transaction]:
         """One transaction: committed at the end of the block, rolled back if it raises."""
         async with self._engine.begin() as connection:
-            yield Transaction(connection)
+            yield Transaction(connection, self._off)
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -59,8 +59,8 @@ class Store:
 class Transaction:
     """The statements that workers, reconciler and publisher make inside one transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self.connection = connection
+    def __init__(self, connection: AsyncConnection, guards_off: frozenset[str] = frozenset()) -> None:
+        self.connection, self._off = connection, guards_off
 
     async def logical_now(self) -> int:
         """The largest `decided_at` that was read so far."""
@@ -72,6 +72,7 @@ class Transaction:
 
     async def lock_pending(self, channel: str, *, limit: int, without: Collection[str]) -> list[tuple[Row, Checks]]:
         """Pending commands of a channel that may be looked at, locked; none of the rules `without`."""
+        free = [State.PENDING, State.SENDING] if "lease" in self._off else [State.PENDING]
         silent = (
             sa.select(suppression.c.reason)
             .where(
@@ -89,7 +90,7 @@ class Transaction:
             .outerjoin(
                 contact_point, (contact_point.c.alias == outbox.c.alias) & (contact_point.c.field == outbox.c.field)
             )
-            .where(outbox.c.state == State.PENDING, outbox.c.channel == channel, outbox.c.not_before <= db_now())
+            .where(outbox.c.state.in_(free), outbox.c.channel == channel, outbox.c.not_before <= db_now())
             .order_by(outbox.c.not_before)
             .limit(limit)
             .with_for_update(of=outbox, skip_locked=True)
@@ -114,7 +115,8 @@ class Transaction:
             for command in commands
         ]
         entered = insert(send_ledger).values(rows).on_conflict_do_nothing().returning(send_ledger.c.command_id)
-        return frozenset(await self.connection.scalars(entered))
+        free = frozenset(await self.connection.scalars(entered))
+        return free if "ledger" not in self._off else frozenset(command.command_id for command in commands)
 
     async def lease(self, commands: Collection[str], *, lease_ms: int) -> None:
         """Mark locked pending commands as being sent, each with its next attempt."""

@@ -202,3 +202,38 @@ async def test_nothing_outlives_a_launcher_that_dies(tmp_path: Path, number: sig
     await until(lambda: not any(alive(pid) for pid in started))
 
     assert len(started) == 3
+
+
+async def test_a_frozen_service_does_nothing_and_goes_on_when_thawed(supervisor: Supervisor) -> None:
+    await supervisor.start(python("sleeper", SLEEPER))
+    pid = supervisor.freeze("sleeper")
+
+    await until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    assert supervisor.thaw("sleeper") == pid
+    await until(lambda: psutil.Process(pid).status() != psutil.STATUS_STOPPED)
+    assert supervisor.restarts("sleeper") == 0
+    await supervisor.stop()
+
+
+async def test_a_frozen_service_hears_that_it_shall_stop(supervisor: Supervisor) -> None:
+    await supervisor.start(python("sleeper", SLEEPER, stop_within=30.0))
+    supervisor.freeze("sleeper")
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await supervisor.stop_one("sleeper")
+    assert supervisor.pid("sleeper") is None
+    await supervisor.stop()
+
+
+async def test_a_restart_is_another_process_that_counts(supervisor: Supervisor) -> None:
+    await supervisor.start(python("sleeper", SLEEPER))
+    before = supervisor.pid("sleeper")
+
+    drained = await supervisor.restart("sleeper", stop_signal=signal.SIGINT)
+
+    assert 0 < drained < PATIENCE_SECONDS
+    assert before is not None
+    assert not alive(before)
+    assert supervisor.pid("sleeper") not in {None, before}
+    assert supervisor.restarts("sleeper") == 1
+    await supervisor.stop()

@@ -6,7 +6,7 @@ import importlib.util
 
 import pytest
 
-from deploy.stack.plan import ALL, PLAN, PlanError, chosen
+from deploy.stack.plan import ALL, PLAN, PlanError, another, chosen
 
 
 def test_services_start_in_the_order_of_the_plan_whatever_order_they_are_asked_for() -> None:
@@ -34,3 +34,9 @@ def test_names_are_unique_and_time_starts_last() -> None:
 @pytest.mark.parametrize("module", sorted({step.module for step in PLAN}))
 def test_each_step_names_a_module_that_can_be_run(module: str) -> None:
     assert importlib.util.find_spec(f"{module}.__main__") is not None
+
+
+def test_workers_of_a_group_may_run_several_times_and_nobody_else() -> None:
+    assert another("profile").module == "services.profile"
+    with pytest.raises(PlanError, match="services: ingest runs once; several may be of profile, segmenter"):
+        another("ingest")
