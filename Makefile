@@ -33,7 +33,7 @@ format: $(VENV)/.dev ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## figures of this machine
+bench: $(VENV)/.dev ## figures of this machine, beside those of Quix Streams and Faust (BENCH=part)
 	@$(BIN)/python -m deploy.bench
 
 chaos: $(VENV)/.dev ## kill services while the chain runs, then compare with the oracle (KILLS=100)
@@ -42,6 +42,7 @@ chaos: $(VENV)/.dev ## kill services while the chain runs, then compare with the
 lock: $(VENV)/.dev ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	for peer in quix faust; do $(BIN)/uv pip compile $(LOCK) deploy/bench/peers/$$peer.in -o deploy/bench/peers/$$peer.lock; done
 
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
