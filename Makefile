@@ -34,7 +34,7 @@ format: $(VENV)/.dev ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## figures of this machine
+bench: $(VENV)/.dev ## figures of this machine, beside those of Quix Streams and Faust (BENCH=part)
 	@$(BIN)/python -m deploy.bench
 
 chaos: $(VENV)/.dev ## faults while the chain runs, then the oracle (KILLS=100, FAULT=stop,…, MUTATION=all, HOST=faust: docs/chaos.md)
@@ -45,6 +45,7 @@ lock: $(VENV)/.dev ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 	@cp requirements.lock requirements-faust.lock  # the same versions wherever Faust's bounds allow them
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra faust -o requirements-faust.lock
+	for peer in quix faust; do $(BIN)/uv pip compile $(LOCK) deploy/bench/peers/$$peer.in -o deploy/bench/peers/$$peer.lock; done
 
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 

@@ -1,6 +1,7 @@
 """`make bench`: figures of this machine, shown and written to .local/results/bench.json.
 
-BENCH=in-process|chain|latency runs one part, EVENTS and SECONDS shorten chain and latency.
+BENCH=NAME runs one part (in-process, peers, chain, latency, due, restart, scale-out); figures of the others stay as they were.
+EVENTS shortens peers, chain and scale-out, SECONDS latency, CUSTOMERS due and restart.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ import msgspec
 import uvloop
 from rich.console import Console
 
-from deploy.bench import chain, in_process, latency
+from deploy.bench import chain, due, in_process, latency, report, restart, scale_out
 from deploy.bench.figures import Sheet, table
+from deploy.bench.peers import contest
 from deploy.bench.wire import RefusedError
 from deploy.demo.verdict import write
 from deploy.stack.stack import CACHE
@@ -28,50 +30,145 @@ from shared.instants import parse_instant
 
 ROOT = Path(__file__).parents[2]
 POLICY = ROOT / "services" / "trigger_engine" / "policies" / "default.yaml"
-PARTS = ("in-process", "chain", "latency")
 MORNING = parse_instant("2026-03-02T10:00:57+08:00")
 """Scenario time of the chain's run: outside quiet hours; an epoch of the cuts falls into it, as one does each minute."""
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """What the environment asks for."""
+    """What the environment asks for; None leaves a part its own size."""
 
     parts: tuple[str, ...]
-    events: int
+    events: int | None
     seconds: float
+    customers: int | None
     cache: Path
 
 
+class Bench(msgspec.Struct, frozen=True):
+    """What every part is given."""
+
+    sheet: Sheet
+    say: Callable[[str], None]
+    wish: Wish
+    policy: dict[str, Any]
+
+    def home(self, part: str) -> Path:
+        """Where a part's stack keeps its data."""
+        return ROOT / ".local" / f"bench-{part}"
+
+
+async def _in_process(bench: Bench) -> None:
+    bench.sheet.add_load("in-process", "before")
+    await in_process.measure(bench.sheet, events=bench.wish.events or 60_000, at=MORNING, policy=bench.policy)
+    bench.sheet.add_load("in-process", "after")
+
+
+async def _peers(bench: Bench) -> None:
+    await contest.measure(
+        bench.sheet,
+        bench.say,
+        directory=bench.home("peers"),
+        home=ROOT / ".local" / "peers",
+        cache=bench.wish.cache,
+        events=bench.wish.events or 300_000,
+    )
+
+
+async def _chain(bench: Bench) -> None:
+    for projector in (False, True):
+        await chain.measure(
+            bench.sheet,
+            bench.say,
+            directory=bench.home("chain"),
+            cache=bench.wish.cache,
+            events=bench.wish.events or 60_000,
+            at=MORNING,
+            policy=bench.policy,
+            projector=projector,
+        )
+
+
+async def _latency(bench: Bench) -> None:
+    place, cache, policy = bench.home("latency"), bench.wish.cache, awake(bench.policy)
+    await latency.measure(
+        bench.sheet, bench.say, directory=place, cache=cache, seconds=bench.wish.seconds, policy=policy
+    )
+
+
+async def _due(bench: Bench) -> None:
+    place, customers = bench.home("due"), min(bench.wish.customers or 100_000, 100_000)
+    await due.measure(
+        bench.sheet, bench.say, directory=place, cache=bench.wish.cache, customers=customers, policy=bench.policy
+    )
+
+
+async def _restart(bench: Bench) -> None:
+    await restart.measure(
+        bench.sheet,
+        bench.say,
+        directory=bench.home("restart"),
+        cache=bench.wish.cache,
+        customers=bench.wish.customers or 1_000_000,
+        at=MORNING,
+        policy=bench.policy,
+    )
+
+
+async def _scale_out(bench: Bench) -> None:
+    place, events = bench.home("scale-out"), bench.wish.events or 300_000
+    await scale_out.measure(bench.sheet, bench.say, directory=place, cache=bench.wish.cache, events=events)
+
+
+PARTS: Mapping[str, Callable[[Bench], Awaitable[None]]] = {
+    "in-process": _in_process,
+    "peers": _peers,
+    "chain": _chain,
+    "latency": _latency,
+    "due": _due,
+    "restart": _restart,
+    "scale-out": _scale_out,
+}
+"""In the order in which they run; each starts and stops a stack of its own."""
+
+
 def wish(environment: Mapping[str, str]) -> Wish:
-    """BENCH, EVENTS, SECONDS, HUITOU_CACHE; ValueError names what is wrong."""
+    """BENCH, EVENTS, SECONDS, CUSTOMERS, HUITOU_CACHE; ValueError names what is wrong."""
     part = environment.get("BENCH", "")
     if part and part not in PARTS:
         raise ValueError(f"BENCH: {part!r} is unknown; there are {', '.join(PARTS)}")
+    events, customers = (
+        _number(environment, name, least) for name, least in (("EVENTS", 2_000), ("CUSTOMERS", 10_000))
+    )
     try:
-        events, seconds = int(environment.get("EVENTS") or 60_000), float(environment.get("SECONDS") or 60)
+        seconds = float(environment.get("SECONDS") or 60)
     except ValueError as error:
-        raise ValueError(f"EVENTS or SECONDS: {error}") from None
-    if events < 2_000 or not 1 <= seconds <= 3_600:
-        raise ValueError(f"EVENTS must be 2000 or more (is {events}), SECONDS 1 to 3600 (is {seconds:g})")
-    return Wish((part,) if part else PARTS, events, seconds, Path(environment.get("HUITOU_CACHE") or CACHE))
+        raise ValueError(f"SECONDS: {error}") from None
+    if not 1 <= seconds <= 3_600:
+        raise ValueError(f"SECONDS must be 1 to 3600 (is {seconds:g})")
+    cache = Path(environment.get("HUITOU_CACHE") or CACHE)
+    return Wish((part,) if part else tuple(PARTS), events, seconds, customers, cache)
 
 
-async def run(asked: Wish, console: Console) -> Sheet:
-    """The parts asked for, one after the other; each starts and stops a stack of its own."""
-    sheet, policy, home = Sheet(), read_policy_file(POLICY), ROOT / ".local"
+def _number(environment: Mapping[str, str], name: str, least: int) -> int | None:
+    said = environment.get(name)
+    if not said:
+        return None
+    try:
+        number = int(said)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if number < least:
+        raise ValueError(f"{name} must be {least} or more (is {number})")
+    return number
 
-    def say(line: str) -> None:
-        console.print(line)
 
-    if "in-process" in asked.parts:
-        await in_process.measure(sheet, events=asked.events, at=MORNING, policy=policy)
-    if "chain" in asked.parts:
-        place = {"directory": home / "bench-chain", "cache": asked.cache}
-        await chain.measure(sheet, say, **place, events=asked.events, at=MORNING, policy=policy)
-    if "latency" in asked.parts:
-        place = {"directory": home / "bench-latency", "cache": asked.cache}
-        await latency.measure(sheet, say, **place, seconds=asked.seconds, policy=awake(policy))
-    return sheet
+async def run(asked: Wish, sheet: Sheet, say: Callable[[str], None]) -> None:
+    """The parts asked for, one after the other; each is written when it is whole, so that a later one that fails takes nothing along."""
+    bench, before = Bench(sheet, say, asked, read_policy_file(POLICY)), report.read(report.RESULTS)
+    for part in asked.parts:
+        await PARTS[part](bench)
+        written = write(report.merged(before, sheet.figures), "bench", ROOT)
+        say(f"{part}: written to {written.relative_to(ROOT)}")
 
 
 def awake(policy: dict[str, Any]) -> dict[str, Any]:
@@ -81,21 +178,22 @@ def awake(policy: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> int:
     """0 when everything was measured."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     logging.getLogger("aiokafka").setLevel(
         logging.CRITICAL
     )  # what matters it raises; a new topic's first leader it repeats
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     console.print(f"{os.cpu_count()} cores, Python {platform.python_version()}, load average before the start {load}")
+    sheet = Sheet()
     try:
-        sheet = uvloop.run(run(wish(os.environ), console))
+        uvloop.run(run(wish(os.environ), sheet, console.print))
     except (ValueError, StartError, TimeoutError, RefusedError, RuntimeError) as error:
+        console.print(table(sheet))
         console.print(f"[red]bench: {error}[/red]")
         return 1
     except KeyboardInterrupt:
         return 130
     console.print(table(sheet))
-    console.print(f"written: {write(sheet.figures, 'bench', ROOT).relative_to(ROOT)}")
     return 0
 
 

@@ -1,8 +1,9 @@
-"""CPU seconds of processes, with their children; knows nothing of what they do."""
+"""CPU seconds and memory of processes, with their children; knows nothing of what they do."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import psutil
 
@@ -20,7 +21,7 @@ def own() -> float:
 def of_stack(stack: Stack) -> dict[str, float]:
     """Service → CPU seconds so far, children included; the bench itself stands beside them."""
     pids = {name: stack.supervisor.pid(name) for name in stack.supervisor.names}
-    return {name: _tree(pid) for name, pid in pids.items() if pid is not None} | {OURSELVES: own()}
+    return {name: of_process(pid) for name, pid in pids.items() if pid is not None} | {OURSELVES: own()}
 
 
 def between(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
@@ -29,18 +30,28 @@ def between(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str
     return dict(sorted(spent.items(), key=lambda pair: -pair[1]))
 
 
-def _tree(pid: int) -> float:
-    """A child that ends in between takes its seconds with it: the sum is a lower bound."""
-    total = 0.0
+def of_process(pid: int) -> float:
+    """CPU seconds so far. A child that ends in between takes its seconds with it: the sum is a lower bound."""
+    times = _of_tree(pid, lambda process: process.cpu_times())
+    return float(sum(one.user + one.system for one in times))
+
+
+def memory_of(pid: int) -> int:
+    """Resident bytes."""
+    return sum(one.rss for one in _of_tree(pid, lambda process: process.memory_info()))
+
+
+def _of_tree(pid: int, ask: Callable[[psutil.Process], Any]) -> list[Any]:
+    """The answers of the process and its children, of those that are still there."""
+    found: list[Any] = []
     try:
         root = psutil.Process(pid)
         processes = [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
-        return total
+        return found
     for process in processes:
         try:
-            times = process.cpu_times()
+            found.append(ask(process))
         except psutil.NoSuchProcess:
             continue
-        total += times.user + times.system
-    return total
+    return found

@@ -40,9 +40,9 @@ class Sheet:
         """The value noted last under this name; None if there is none."""
         return next((one.value for one in reversed(self.figures) if one.name == name), None)
 
-    def add_load(self, when: str) -> None:
+    def add_load(self, part: str, when: str) -> None:
         """Note the load average of the last minute: what else kept the machine busy."""
-        self.add(f"load average {when}", os.getloadavg()[0], "runnable processes")
+        self.add(f"{part}: load average {when}", os.getloadavg()[0], "runnable processes")
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -59,7 +59,7 @@ def table(sheet: Sheet) -> Table:
     for name in ("value", "unit", "baseline", "ratio"):
         drawn.add_column(name, no_wrap=True, justify="left" if name == "unit" else "right")
     for one in sheet:
-        drawn.add_row(one.name, _text(one.value), one.unit, _text(one.baseline), _text(one.ratio))
+        drawn.add_row(one.name, text(one.value), one.unit, text(one.baseline), text(one.ratio))
     return drawn
 
 
@@ -68,5 +68,6 @@ def _rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _text(value: float | None) -> str:
+def text(value: float | None) -> str:
+    """As people read it; nothing for None."""
     return "" if value is None else f"{value:,.10g}"

@@ -22,7 +22,7 @@ from services.profile.fold import ProfileFold
 from services.segmenter.fold import SegmenterFold
 from services.trigger_engine.fold import TriggerFold
 from shared import clock
-from shared.chain import PolicyPublished, Tick
+from shared.chain import CutsPublished, PolicyPublished, Tick
 from shared.codec import encode
 from shared.sealing import Keyring
 from shared.shop import Shop
@@ -56,6 +56,8 @@ class Hop:
 
     def __init__(self, make: MakeFold) -> None:
         self.fold = make(0)
+        self.aside: list[Emit] = []
+        """Of the latest feeding: what goes elsewhere than to the next hop."""
         self.partitions = [
             Partition(make(number), partition=number, seal=lambda *_: "", scenario=True) for number in range(PARTITIONS)
         ]
@@ -73,6 +75,7 @@ class Hop:
                     out += core.drain().emits
         spent = cpu.own() - began
         gc.unfreeze()
+        self.aside = [emit for emit in out if emit.topic != self.fold.output]
         return [emit for emit in out if emit.topic == self.fold.output], spent
 
     @property
@@ -92,35 +95,33 @@ class Hop:
         return found
 
 
-class _Collector:
+class Collector:
     """A publisher that keeps what it is given."""
 
     def __init__(self) -> None:
         self.records: list[Emit] = []
 
     async def publish(self, records: Sequence[Emit]) -> None:
+        """Keep them."""
         self.records += records
 
     async def ready(self) -> bool:
+        """Always."""
         return True
 
 
 async def measure(sheet: Sheet, *, events: int, at: int, policy: dict[str, Any]) -> None:
     """CPU µs per event of intake and of each fold, and the rate that one core would reach with them alone."""
-    shop, collector = Shop(), _Collector()
-    with tempfile.TemporaryDirectory() as directory:
-        secrets = ensure(Path(directory))
-        desk, keyring = Desk(shop, Pepper.load(secrets.pepper)), Keyring.load(secrets.keyring)
-    intake = Intake(desk, keyring, collector, SealMemory(clock.monotonic), now_ms=lambda: at)
-    await _take(intake, workload.bodies(workload.settled_members(at), PER_REQUEST))
-    front = [_broadcast(PolicyPublished(1, policy)), _broadcast(Tick(at, scenario=True))]
-    before = [*(emit for one in front for emit in one), *collector.records]
+    shop, collector = Shop(), Collector()
+    intake = intake_into(collector, shop, at)
+    await take(intake, workload.bodies(workload.settled_members(at), PER_REQUEST))
+    before = [*broadcast(PolicyPublished(1, policy)), *broadcast(Tick(at, scenario=True)), *collector.records]
     collector.records = []
-    spent = await _take(intake, workload.bodies(workload.day("day", events, at, per_second=PER_SECOND), PER_REQUEST))
+    spent = await take(intake, workload.bodies(workload.day("day", events, at, per_second=PER_SECOND), PER_REQUEST))
     costs = {INTAKE_NAME: spent}
-    hops = [Hop(make) for make in _folds(shop)]
-    emits = _facts(collector.records)
-    before = _facts(before)
+    hops = [Hop(make) for make in folds(shop)]
+    emits = facts(collector.records)
+    before = facts(before)
     for hop in hops:
         before, _ = hop.feed(before, at)
         known = hop.steps
@@ -129,12 +130,21 @@ async def measure(sheet: Sheet, *, events: int, at: int, policy: dict[str, Any])
             raise RuntimeError(f"{hop.fold.name}: {hop.steps - known} steps for {events} events")
     for name, seconds in costs.items():
         sheet.add(name, seconds / events * 1e6, "CPU µs per event")
-    folds = sum(seconds for name, seconds in costs.items() if name != INTAKE_NAME)
+    together = sum(seconds for name, seconds in costs.items() if name != INTAKE_NAME)
     sheet.add(f"{INTAKE_NAME}, rate", events / costs[INTAKE_NAME], "events/s and core")
-    sheet.add(f"{FOLDS_NAME}, rate", events / folds, "events/s and core")
+    sheet.add(f"{FOLDS_NAME}, rate", events / together, "events/s and core")
 
 
-def _folds(shop: Shop) -> tuple[MakeFold, ...]:
+def intake_into(collector: Collector, shop: Shop, at: int) -> Intake:
+    """Ingest's own intake with secrets that nobody keeps; it is always `at` there."""
+    with tempfile.TemporaryDirectory() as directory:
+        secrets = ensure(Path(directory))
+        desk, keyring = Desk(shop, Pepper.load(secrets.pepper)), Keyring.load(secrets.keyring)
+    return Intake(desk, keyring, collector, SealMemory(clock.monotonic), now_ms=lambda: at)
+
+
+def folds(shop: Shop) -> tuple[MakeFold, ...]:
+    """Profile, segmenter and trigger engine."""
     return (
         lambda _: ProfileFold(shop, scenario=True),
         lambda partition: SegmenterFold(shop, epoch_ms=60_000, partition=partition),
@@ -142,7 +152,7 @@ def _folds(shop: Shop) -> tuple[MakeFold, ...]:
     )
 
 
-async def _take(intake: Intake, bodies: Sequence[bytes]) -> float:
+async def take(intake: Intake, bodies: Sequence[bytes]) -> float:
     """CPU seconds of strict reading, checking and encoding."""
     began = cpu.own()
     for body in bodies:
@@ -153,10 +163,11 @@ async def _take(intake: Intake, bodies: Sequence[bytes]) -> float:
     return cpu.own() - began
 
 
-def _broadcast(value: PolicyPublished | Tick) -> list[Emit]:
+def broadcast(value: PolicyPublished | Tick | CutsPublished) -> list[Emit]:
+    """The record in every partition of the front log."""
     return [Emit(CUSTOMER_EVENTS.name, number, None, encode(value)) for number in range(PARTITIONS)]
 
 
-def _facts(emits: Iterable[Emit]) -> list[Emit]:
+def facts(emits: Iterable[Emit]) -> list[Emit]:
     """Without the sealed contacts, which take another way."""
     return [emit for emit in emits if emit.topic == CUSTOMER_EVENTS.name]

@@ -53,11 +53,11 @@ def first_order(number: int) -> str:
     return f"first-{number}"
 
 
-def day(name: str, count: int, at: int, *, per_second: int) -> Iterator[Event]:
-    """`count` events of the settled members from `at` on: three views to one order, in no pattern."""
+def day(name: str, count: int, at: int, *, per_second: int, members: int = MEMBERS) -> Iterator[Event]:
+    """`count` events of the first `members` from `at` on: three views to one order, in no pattern."""
     for number in range(count):
         chance = hash64(f"{name}/{number}")
-        who, when = chance % MEMBERS, at + number * 1000 // per_second
+        who, when = chance % members, at + number * 1000 // per_second
         if (chance >> 40) % 4 == 0:
             yield order(who, f"{name}-{number}", when)
         else:

@@ -10,20 +10,27 @@ from services.trigger_engine.publish import check_policy, read_policy_file
 
 
 def test_without_wishes_everything_is_measured() -> None:
-    assert wish({}) == Wish(PARTS, 60_000, 60.0, CACHE)
+    assert wish({}) == Wish(tuple(PARTS), None, 60.0, None, CACHE)
 
 
 def test_one_part_may_be_asked_for_and_shortened() -> None:
-    assert wish({"BENCH": "chain", "EVENTS": "5000", "SECONDS": "5"}) == Wish(("chain",), 5_000, 5.0, CACHE)
+    asked = {"BENCH": "chain", "EVENTS": "5000", "SECONDS": "5", "CUSTOMERS": "20000"}
+
+    assert wish(asked) == Wish(("chain",), 5_000, 5.0, 20_000, CACHE)
 
 
 @pytest.mark.parametrize(
     ("environment", "reason"),
     [
-        ({"BENCH": "chian"}, "BENCH: 'chian' is unknown; there are in-process, chain, latency"),
-        ({"EVENTS": "many"}, "EVENTS or SECONDS: .*many"),
+        (
+            {"BENCH": "chian"},
+            "BENCH: 'chian' is unknown; there are in-process, peers, chain, latency, due, restart, scale-out",
+        ),
+        ({"EVENTS": "many"}, "EVENTS: .*many"),
         ({"EVENTS": "10"}, r"EVENTS must be 2000 or more \(is 10\)"),
-        ({"SECONDS": "0"}, r"SECONDS 1 to 3600 \(is 0\)"),
+        ({"CUSTOMERS": "0"}, r"CUSTOMERS must be 10000 or more \(is 0\)"),
+        ({"SECONDS": "soon"}, "SECONDS: .*soon"),
+        ({"SECONDS": "0"}, r"SECONDS must be 1 to 3600 \(is 0\)"),
     ],
 )
 def test_a_wish_that_makes_no_sense_is_refused_by_name(environment: dict[str, str], reason: str) -> None:
