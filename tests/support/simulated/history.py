@@ -28,6 +28,8 @@ from tests.support.tally import HeardFold, ListenFold, TallyFold
 
 PLAIN: tuple[Callable[[], Fold[Any]], ...] = (lambda: TallyFold(script.EPOCH_MS), HeardFold)
 LINKED: tuple[Callable[[], Fold[Any]], ...] = (TallyFold, HeardFold, ListenFold)
+KINDS = {"kill": 5, "freeze": 3, "refuse": 3, "leave": 1, "join": 1}
+"""What strikes, and how often compared with the others."""
 PATIENCE = 200.0
 """Seconds within which fresh workers must have caught up."""
 
@@ -58,27 +60,25 @@ class Host(KafkaHost):
         self.process.kill()
 
 
-def run(seed: int, off: Off = ALL_ON, *, faults: frozenset[str] | None = None) -> Outcome:
-    """`faults`: the kinds to choose from, by default all."""
+def run(seed: int, off: Off = ALL_ON, *, faults: frozenset[str] = frozenset(KINDS)) -> Outcome:
+    """`faults`: the kinds to choose from. With "compact" only the last record of each changelog key is left in the end."""
     said = io.StringIO()
     with contextlib.redirect_stderr(said):
-        history = History(seed, off, faults if faults is not None else frozenset(KINDS))
-        wrong = simulate(history.run)
-    return Outcome(wrong, history.struck, history.requests, history.digest, said.getvalue())
-
-
-KINDS = {"kill": 5, "freeze": 3, "refuse": 3, "leave": 1, "join": 1}
-"""What strikes, and how often compared with the others."""
+        history = History(seed, off, faults)
+        wrong = simulate(history.run) or verdict.differences(
+            history.broker, history.folds, history.script, compacted="compact" in faults
+        )
+    return Outcome(wrong, history.struck, history.requests, history.broker.digest(), said.getvalue())
 
 
 class History:
     def __init__(self, seed: int, off: Off, kinds: frozenset[str]) -> None:
         self.seed, self.off = seed, off
-        self.requests, self.struck, self.digest = 0, dict[str, int](), 0
+        self.requests, self.struck = 0, dict[str, int]()
         rnd = self._rnd = random.Random(f"history {seed}")
         linked = seed % 2 == 1
-        self._folds = LINKED if linked else PLAIN
-        self._script = script.write(rnd, linked=linked)
+        self.folds = LINKED if linked else PLAIN
+        self.script = script.write(rnd, linked=linked)
         weights = {kind: weight for kind, weight in KINDS.items() if kind in kinds}
         points = rnd.sample(range(1, 300), rnd.randrange(1, 9)) if weights else []
         self._faults = {point: rnd.choices([*weights], [*weights.values()])[0] for point in points}
@@ -90,21 +90,20 @@ class History:
 
     async def run(self, loop: VirtualLoop) -> list[str]:
         self._loop = loop
-        groups = {make().input: script.HOMES for make in self._folds}
+        groups = {make().input: script.HOMES for make in self.folds}
         self.broker = Broker(loop, groups)
         with mock.patch.object(clock, "monotonic", loop.time):
-            for hop in range(len(self._folds)):
+            for hop in range(len(self.folds)):
                 self._more(hop, self._rnd.choice((1, 1, 2, 3)))
             await self._write()
             await asyncio.sleep(self._rnd.uniform(0, 25))
             await self._end()
             if not self._wrong:
                 await self._fresh()
-        self.digest = self.broker.digest()
-        return self._wrong or verdict.differences(self.broker, self._folds, self._script)
+        return self._wrong
 
     async def _write(self) -> None:
-        for line in self._script.lines:
+        for line in self.script.lines:
             await asyncio.sleep(max(0.0, line.at - self._loop.time()))
             record = line.record
             self.broker.append(TopicPartition(record.topic, record.partition), [record])
@@ -133,7 +132,7 @@ class History:
         process = Process(self._loop, name)
         cluster = SimulatedCluster(self.broker, process, random.Random(f"{self.seed} {name}"), self._strike)
         settings = HostSettings(bootstrap="", scenario=True, off=self.off)
-        make = self._folds[hop]
+        make = self.folds[hop]
         host = Host(lambda _: make(), settings, seal=verdict.seal, cluster=cluster)
         host.process, host.hop = process, hop
         host.ended = partial(self._ended, process)
@@ -189,7 +188,7 @@ class History:
 
     async def _fresh(self) -> None:
         self._slots, self._ending = [], False
-        for hop in range(len(self._folds)):
+        for hop in range(len(self.folds)):
             self._more(hop, self._rnd.choice((1, 2)))
         calm, patience = 0, self._loop.time() + PATIENCE
         while calm < 3 and not self._wrong:
@@ -208,6 +207,6 @@ class History:
         }
         return all(
             reached.get((make().input, home)) == len(self.broker.log(TopicPartition(make().input, home)))
-            for make in self._folds
+            for make in self.folds
             for home in script.HOMES
         )
