@@ -69,7 +69,6 @@ class FaustHost:
         self._sought: dict[int, float] = {}
         self.app = _App(self.rounds.group, **_options(settings))
         self.app.on_partitions_revoked.connect(self._revoked)
-        self.app.on_before_shutdown.connect(self._shut_down)
         raw = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
         source = self.app.topic(self.rounds.input, partitions=PARTITIONS, **raw)
         self.app.agent(source, name=f"{self.rounds.group}.fold", concurrency=1)(self._fold)
@@ -87,6 +86,7 @@ class FaustHost:
 
     async def _fold(self, stream: Any) -> None:
         await _or_die(self.rounds.start())
+        self.app.on_before_shutdown.connect(self._shut_down)
         self.rounds.log.info("started", group=self.rounds.group, input=self.rounds.input, host="faust")
         events: AsyncIterator[Sequence[Any]] = stream.take_events(MAX_RECORDS, within=LINGER_SECONDS)
         async for taken in events:

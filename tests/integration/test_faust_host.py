@@ -7,9 +7,11 @@ five seconds only (Faust commits when it likes, so every round is persisted at o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -33,8 +35,8 @@ def on_faust(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUITOU_HOST", "faust")
 
 
-async def test_no_commit_stands_above_the_changelog_and_a_stop_leaves_none_below_it(kafka: str) -> None:
-    await suite._feed(kafka, 2_000, per_second=4_000)
+async def test_a_stop_finishes_the_round_and_leaves_the_commit_where_the_changelog_stands(kafka: str) -> None:
+    await suite._feed(kafka, 10_000, per_second=50_000)
     with suite.worker(kafka) as process:
         while not await _committed(kafka):
             await asyncio.sleep(0.05)
@@ -42,13 +44,36 @@ async def test_no_commit_stands_above_the_changelog_and_a_stop_leaves_none_below
         code, _ = await process.ended(within=20)
         stopped_at = await _committed(kafka)
         assert code == 0
+        assert await suite._lag(kafka), "the stop met no record in flight: the test proves nothing"
         assert stopped_at == {n: at for n, at in (await _persisted(kafka)).items() if at}
-    await suite._ticks(kafka, range(2_100, 2_110))
-    with suite.worker(kafka):
+    await suite._ticks(kafka, range(10_100, 10_110))
+    with _by_fausts_own_command(kafka) as worker:
         await suite._caught_up(kafka)
+        listening = [c for c in worker.net_connections() if c.status == psutil.CONN_LISTEN]
 
+    assert listening == []
     assert await _committed(kafka) == await _persisted(kafka)
     assert await suite._state(kafka) == await suite._expected(kafka)
+
+
+@contextlib.contextmanager
+def _by_fausts_own_command(kafka: str) -> Iterator[psutil.Process]:
+    """A worker whose command line even asks for the web server."""
+    command = [
+        interpreter(os.environ),
+        "-m",
+        "tests.support.tally_worker",
+        "worker",
+        "--with-web",
+        "--loglevel",
+        "info",
+    ]
+    worker = psutil.Popen(command, env={**os.environ, "HUITOU_KAFKA": kafka}, stdout=subprocess.DEVNULL)
+    try:
+        yield worker
+    finally:
+        worker.kill()
+        worker.wait()
 
 
 async def test_what_a_changelog_lost_is_folded_again_though_it_was_committed(kafka: str) -> None:
@@ -73,35 +98,22 @@ async def test_what_a_changelog_lost_is_folded_again_though_it_was_committed(kaf
     assert await suite._state(kafka) == await suite._expected(kafka)
 
 
-async def test_nothing_listens_even_when_fausts_own_command_asks_for_it(kafka: str) -> None:
-    command = [
-        interpreter(os.environ),
-        "-m",
-        "tests.support.tally_worker",
-        "worker",
-        "--with-web",
-        "--loglevel",
-        "info",
-    ]
-    worker = subprocess.Popen(command, env={**os.environ, "HUITOU_KAFKA": kafka}, stdout=subprocess.DEVNULL)
-    try:
-        await suite._feed(kafka, 20, per_second=1_000)
-        await suite._caught_up(kafka)
-        listening = [c for c in psutil.Process(worker.pid).net_connections() if c.status == psutil.CONN_LISTEN]
-    finally:
-        worker.kill()
-        worker.wait()
-
-    assert listening == []
-
-
-@pytest.mark.parametrize(("generation", "code"), [(1, FATAL), (2, 0)])
-def test_an_event_from_before_a_rebalance_ends_the_process(generation: int, code: int) -> None:
-    command = [interpreter(os.environ), "-m", "tests.support.faust_round", str(generation)]
+@pytest.mark.parametrize(
+    ("rounds", "code", "said"),
+    [
+        ("2:0 2:1 2:0 2:0,1,2 2:3", 0, "owned [0]"),
+        ("2:0 revoke", 0, "owned []"),
+        ("2:0 1:1", FATAL, "events fetched before a rebalance came after it"),
+        ("2:0 2:2", FATAL, "offset 2 follows 0: records are missing"),
+    ],
+    ids=["seen before", "revoked", "stale", "gap"],
+)
+def test_a_round_takes_what_comes_next_and_ends_the_process_at_anything_else(rounds: str, code: int, said: str) -> None:
+    command = [interpreter(os.environ), "-m", "tests.support.faust_round", *rounds.split()]
     ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
     assert ended.returncode == code
-    assert ("events fetched before a rebalance came after it" in ended.stderr) == (code == FATAL)
+    assert said in ended.stderr + ended.stdout
 
 
 def test_without_the_package_the_worker_says_how_to_get_it() -> None:
