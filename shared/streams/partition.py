@@ -10,7 +10,7 @@ from typing import Any, Generic
 import msgspec
 
 from shared import codec
-from shared.chain import NEVER, NOWHERE, CutsPublished, Forwarded, Fragment, Origin, PolicyPublished, Tick
+from shared.chain import BEHAVIOUR, NEVER, NOWHERE, CutsPublished, Forwarded, Fragment, Origin, PolicyPublished, Tick
 from shared.streams import linking
 from shared.streams.batch import Batch, Counts, Record
 from shared.streams.entry import Entry
@@ -75,7 +75,7 @@ class Partition(Generic[S]):
         for tag, (raw, clock) in sorted(self._broadcasts.items()):
             broadcast = _broadcast(tag, raw)
             self._versions[tag] = broadcast.version
-            self.fold.adopt(broadcast, clock)
+            self._adopt(broadcast, clock)
         for row, value in enumerate(self.store.values):
             head, body = unpack(value)
             self._index(
@@ -269,7 +269,7 @@ class Partition(Generic[S]):
         if in_force is not None and broadcast.version <= in_force:
             return
         try:
-            self.fold.adopt(broadcast, self.clock)
+            self._adopt(broadcast, self.clock)
         except (ValueError, msgspec.ValidationError) as error:
             self._poison(record, error)
             return
@@ -283,6 +283,14 @@ class Partition(Generic[S]):
             taken = _Taken(record, origin, origin, entry.links, 0)
             self._step(entry, taken, partial(self.fold.on_broadcast, entry.state, broadcast))
         self._forward(broadcast, origin)
+
+    def _adopt(self, broadcast: Broadcast, clock: int) -> None:
+        asked = broadcast.behaviour if type(broadcast) is PolicyPublished else 1
+        if asked > BEHAVIOUR and Rule.BEHAVIOUR not in self._off:
+            raise BrokenInvariantError(
+                f"the policy switches behaviour {asked} on, this code knows up to {BEHAVIOUR}: deploy before publishing"
+            )
+        self.fold.adopt(broadcast, clock)
 
     def _forward(self, broadcast: Tick | Broadcast, origin: Origin) -> None:
         if self.fold.output is not None:
