@@ -60,6 +60,10 @@ class CutsPublished(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
         return self.epoch, self.digest
 
 
+BEHAVIOUR = 1
+"""The newest behaviour that this code has (rule 14). A change of what is decided adds one and keeps what was before."""
+
+
 class PolicyPublished(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="policy.published"):
     """One version of the policy document (shared/policy.py); applies iff its version is higher than that in force."""
 
@@ -71,6 +75,12 @@ class PolicyPublished(msgspec.Struct, frozen=True, omit_defaults=True, tag_field
     def version(self) -> tuple[int, str]:
         """What fences it."""
         return self.number, ""
+
+    @property
+    def behaviour(self) -> int:
+        """How the folds decide from this record on (rule 14): by default as the first version of the code did."""
+        asked = self.document.get("behaviour", 1)
+        return asked if type(asked) is int else 1
 
 
 Counted = Annotated[int, msgspec.Meta(ge=0, le=2**53)]

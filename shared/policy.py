@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from shared.chain import BEHAVIOUR
 from shared.events import Channel, Purpose
 
 Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -112,6 +113,8 @@ class Policy(_Strict, frozen=True):
 
     version: Positive
     rules: tuple[Rule, ...]
+    behaviour: Annotated[int, Meta(ge=1, le=BEHAVIOUR)] = 1
+    """How the code decides from this policy on; raised once every worker runs code that knows the number."""
     caps: tuple[Cap, ...] = ()
     """Over all marketing touches of one customer."""
     min_gap_hours: Annotated[int, Meta(ge=0)] = 0

@@ -12,6 +12,7 @@ import msgspec
 
 from shared import codec
 from shared.chain import (
+    BEHAVIOUR,
     NEVER,
     NOWHERE,
     Checkpoint,
@@ -95,7 +96,7 @@ class Partition(Generic[S]):
             broadcast = _broadcast(raw)
             self._versions[tag] = broadcast.version
             if isinstance(broadcast, Broadcast):
-                self.fold.adopt(broadcast, clock)
+                self._adopt(broadcast, clock)
         for row, value in enumerate(self.store.values):
             head, body = unpack(value)
             self._index(
@@ -288,7 +289,7 @@ class Partition(Generic[S]):
         if in_force is not None and broadcast.version <= in_force:
             return
         try:
-            self.fold.adopt(broadcast, self.clock)
+            self._adopt(broadcast, self.clock)
         except (ValueError, msgspec.ValidationError) as error:
             self._poison(record, error)
             return
@@ -344,6 +345,14 @@ class Partition(Generic[S]):
                 self._poison(record, error, customer=entry.name)
                 continue
             yield from emits
+
+    def _adopt(self, broadcast: Broadcast, clock: int) -> None:
+        asked = broadcast.behaviour if type(broadcast) is PolicyPublished else 1
+        if asked > BEHAVIOUR and Rule.BEHAVIOUR not in self._off:
+            raise BrokenInvariantError(
+                f"the policy switches behaviour {asked} on, this code knows up to {BEHAVIOUR}: deploy before publishing"
+            )
+        self.fold.adopt(broadcast, clock)
 
     def _forward(self, broadcast: Tick | Broadcast | Request, origin: Origin) -> None:
         if self.fold.output is not None:

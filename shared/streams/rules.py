@@ -32,6 +32,7 @@ class Rule(enum.StrEnum):
     POISON_LIMIT = "11 too much poison stops the worker"
     FROZEN = "11 a state above the limit is frozen"
     QUIET_TICKS = "12 rounds of ticks alone persist every 5 s"
+    BEHAVIOUR = "14 code that does not know the policy's behaviour stops"
     EPOCH_CLOSE = "(§7) an epoch tick closes its batch"
 
 

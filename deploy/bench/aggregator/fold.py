@@ -54,6 +54,10 @@ class AggregatorFold:
         """Nothing changes."""
         return None
 
+    def current(self, state: State, context: Context) -> Outcome[State] | None:
+        """Nothing is told again: no hop follows."""
+        return None
+
     def adopt(self, broadcast: CutsPublished | PolicyPublished, clock: int) -> None:
         """Nothing is in force here."""
 
