@@ -35,12 +35,14 @@ FAULTS: dict[str, Fault] = {
     "broker-restart": Fault(faults_kafka.broker_restart, 8),
     "broker-stop": Fault(faults_kafka.broker_stop, 7),
     "three-brokers": Fault(faults_kafka.three_brokers, 30, nodes=3),
+    "lost-answer": Fault(faults_kafka.lost_answer, 3),
     "refused": Fault(faults_kafka.refused, 6),
     "database-restart": Fault(faults_database.database_restart, 4),
     "database-down": Fault(faults_database.database_down, 12),
     "oversized": Fault(faults_events.oversized, 2),
     "poison": Fault(faults_events.poison, 2),
     "hot": Fault(faults_events.hot, 5),
+    "repeat": Fault(faults_events.repeat, 3),
     "replay": Fault(faults_events.replay, 3),
 }
 SINGLES = ("kill", "burst")

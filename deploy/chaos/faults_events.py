@@ -38,6 +38,8 @@ BEYOND_LIMITS = 10**15
 TEXT = 31_000
 """Bytes of one text that ingest still takes."""
 TEXTS_AT_THE_LIMIT = 8
+REPEATED = 2_000
+"""Records of each inner topic."""
 HOT_POSTS = 40
 HOT_EVENTS = 50
 HELD = ("sent", "assumed_sent", "delivered")
@@ -165,6 +167,24 @@ async def hot(chaos: Chaos, rnd: random.Random) -> str:
 
 def _beat(customer: dict[str, str], event_id: str, at: int) -> Event:
     return event("product.viewed", event_id, at, customer, product="sku-001")
+
+
+async def repeat(chaos: Chaos, rnd: random.Random) -> str:
+    """Records of the inner topics come once more, long after newer ones: what a zombie or a lost position leaves behind."""
+    bad, again = {one.place for one in chaos.planted}, 0
+    async with clients.producer(chaos.stack.kafka) as producer:
+        for topic in (PROFILE_UPDATES, SEGMENT_UPDATES):
+            records = [
+                record
+                for record in await read_topic(chaos.stack.kafka, topic.name)
+                if (topic.name, record.partition, record.offset) not in bad
+            ]
+            start = rnd.randrange(max(1, len(records) - REPEATED))
+            for record in records[start : start + REPEATED]:
+                await producer.send(topic.name, record.value, record.key, record.partition)
+                again += 1
+        await producer.flush()
+    return f"{again} old records of {PROFILE_UPDATES.name} and {SEGMENT_UPDATES.name} written once more"
 
 
 async def replay(chaos: Chaos, rnd: random.Random) -> str:

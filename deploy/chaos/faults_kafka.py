@@ -14,6 +14,9 @@ from deploy.chaos.chaos import Chaos
 from shared.topics import OUTREACH_COMMANDS, PROFILE_UPDATES, SEGMENT_CHANGES, SEGMENT_UPDATES, STATEFUL, changelog
 
 BACK_WITHIN_SECONDS = 60.0
+STATEFUL_SERVICES = ("profile", "segmenter", "trigger-engine")
+PILE_UP_SECONDS = 1.5
+FIRST_WRITE_SECONDS = 1.0
 NOTHING_FITS = "60"
 """Bytes: below the head of any record batch."""
 REFUSABLE = (PROFILE_UPDATES, SEGMENT_UPDATES, SEGMENT_CHANGES, OUTREACH_COMMANDS, *map(changelog, STATEFUL))
@@ -33,6 +36,26 @@ async def broker_stop(chaos: Chaos, rnd: random.Random) -> str:
     await asyncio.sleep(seconds)
     chaos.supervisor.thaw(name)
     return f"SIGSTOP {name} for {seconds:.1f} s"
+
+
+async def lost_answer(chaos: Chaos, rnd: random.Random) -> str:
+    """A stateful worker dies while it waits for the broker: what it wrote last is taken, and nobody knows.
+
+    The worker is frozen until an answer to its fetch waits for it, then the broker: so it gets as far as its first write.
+    """
+    name = await chaos.target(rnd, tuple(name for name in STATEFUL_SERVICES if name in chaos.plan.victims))
+    [broker] = chaos.stack.broker.names
+    await chaos.running(broker)
+    chaos.supervisor.freeze(name)
+    await asyncio.sleep(PILE_UP_SECONDS)
+    chaos.supervisor.freeze(broker)
+    try:
+        chaos.supervisor.thaw(name)
+        await asyncio.sleep(FIRST_WRITE_SECONDS)
+        chaos.supervisor.kill(name)
+    finally:
+        chaos.supervisor.thaw(broker)
+    return f"SIGKILL {name} between its write and the answer"
 
 
 async def three_brokers(chaos: Chaos, rnd: random.Random) -> str:

@@ -33,15 +33,15 @@ def _short(**more: object) -> Plan:
 MUTATIONS: dict[str, Mutation] = {
     "fence": Mutation(
         {"HUITOU_RULES_OFF": "FENCE"},
-        _short(faults=("kill",), kills=12, every=1.2, events=6_000, victims=ENGINE),
+        _short(faults=("lost-answer", "repeat") * 2, events=2_000, victims=ENGINE),
     ),
     "order": Mutation(
         {"HUITOU_RULES_OFF": "EMIT_FIRST"},
-        _short(faults=("kill",), kills=12, every=1.2, events=6_000, victims=ENGINE),
+        _short(faults=("lost-answer",) * 4, events=2_000, victims=ENGINE),
     ),
     "position": Mutation(
         {"HUITOU_RULES_OFF": "COMMIT_LAST,CHANGELOG_POSITION"},
-        _short(faults=("kill",), kills=12, every=1.2, events=6_000, victims=ENGINE),
+        _short(faults=("lost-answer",) * 4, events=2_000, victims=ENGINE),
     ),
     "ledger": Mutation({"HUITOU_GUARDS_OFF": "ledger"}, _short(faults=("lag", "replay"), victims=("segmenter",))),
     "lease": Mutation(

@@ -216,7 +216,9 @@ async def test_a_frozen_service_does_nothing_and_goes_on_when_thawed(supervisor:
 
 
 async def test_a_frozen_service_hears_that_it_shall_stop(supervisor: Supervisor) -> None:
-    await supervisor.start(python("sleeper", SLEEPER, stop_within=30.0))
+    leaves = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); "
+    await supervisor.start(python("sleeper", leaves + SLEEPER, stop_within=30.0))
+    await until(partial(says_ready, supervisor.log("sleeper")))
     supervisor.freeze("sleeper")
 
     async with asyncio.timeout(PATIENCE_SECONDS):
