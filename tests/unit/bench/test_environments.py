@@ -12,7 +12,7 @@ from deploy.bench.peers.environments import STAMP, UnavailableError, interpreter
 
 
 async def test_no_lock_is_a_reason(tmp_path: Path) -> None:
-    with pytest.raises(UnavailableError, match="peer.lock is not there"):
+    with pytest.raises(UnavailableError, match=r"peer\.lock is not there"):
         await interpreter(tmp_path / "peer", tmp_path / "peer.lock")
 
 
@@ -37,5 +37,5 @@ async def test_an_environment_is_made_when_the_lock_changes_and_only_then(
 
 
 async def test_what_a_command_said_last_is_the_reason() -> None:
-    with pytest.raises(UnavailableError, match="^no such package$"):
+    with pytest.raises(UnavailableError, match=r"^no such package$"):
         await environments._run("sh", "-c", "echo trying >&2; echo no such package >&2; exit 1")
