@@ -20,7 +20,7 @@ COUNT, CUSTOMERS = 600, 40
 
 def _log() -> list[LogRecord]:
     ends: Counter[int] = Counter()
-    found = []
+    found: list[LogRecord] = []
     for key, value in events("test", COUNT, CUSTOMERS):
         number = partition_of(key)
         found.append(LogRecord(number, ends[number], 1_000 + ends[number], key, value))
@@ -30,7 +30,7 @@ def _log() -> list[LogRecord]:
 
 def _answers_of_jobs_own_fence(log: list[LogRecord]) -> list[LogRecord]:
     kept: dict[bytes, bytes] = {}
-    found = []
+    found: list[LogRecord] = []
     for one in log:
         assert one.key is not None
         assert one.value is not None
@@ -42,7 +42,7 @@ def _answers_of_jobs_own_fence(log: list[LogRecord]) -> list[LogRecord]:
 
 
 def _answers_of_engine(log: list[LogRecord]) -> list[bytes]:
-    found = []
+    found: list[bytes] = []
     for number in sorted({one.partition for one in log}):
         core = Partition(AggregatorFold("aggregator", "answers"), partition=number, seal=lambda *_: "")
         for one in log:
