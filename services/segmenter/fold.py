@@ -131,7 +131,6 @@ class SegmenterFold:
         """Every change, and a snapshot after every step that changed anything in it."""
         outputs: list[Output] = []
         key, seq, shown = context.key, before.seq, (before.segments, before.profile.orders, before.profile.total)
-        origin = ".".join(map(str, context.origin))
         for number, step in enumerate(steps):
             for change in step.changes:
                 seq += 1
@@ -143,6 +142,7 @@ class SegmenterFold:
                 snapshot = SegmentSnapshot(
                     customer=key, seq=seq, segments=segments, orders=orders, total=total, as_of=step.at
                 )
+                origin = ".".join(map(str, context.origin))
                 name = f"snapshot/{key}/{origin}/{number}"  # unique by its place; a derived id would cost a third more
                 outputs.append(_public(SEGMENTS.name, snapshot, name, at=step.at))
         return tuple(outputs)
