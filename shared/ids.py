@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
+
+import msgspec
 
 NAMESPACE = uuid.UUID("6d1f1a5e-8d6e-5b53-9c1b-2f0a7b1f4e21")
 """Our uuid5 namespace; changing it changes every command id."""
 
+_canonical = msgspec.json.Encoder().encode
+
 
 def derived_id(*parts: str | int) -> str:
     """uuid5 of the canonical JSON of `parts`: the same parts give the same id for ever."""
-    return str(uuid.uuid5(NAMESPACE, json.dumps(parts, ensure_ascii=False, separators=(",", ":"))))
+    hashed = hashlib.sha1(NAMESPACE.bytes + _canonical(parts), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(hashed[16], 16) & 3]  # as uuid.uuid5 writes it, without its object: a quarter of the time
+    return f"{hashed[:8]}-{hashed[8:12]}-5{hashed[13:16]}-{variant}{hashed[17:20]}-{hashed[20:32]}"
 
 
 def command_id(rule: str, customer: str, trigger_key: str, *, step: int = 0, position: int = 0) -> str:

@@ -108,6 +108,8 @@ def lower(book: Book, entry_id: str, amount: int) -> Book:
 
 def inside(book: Book, after: int) -> tuple[int, int]:
     """How many entries lie above the instant `after`, and the sum of their nets."""
+    if not book.ats and book.sealed is None:
+        return 0, 0
     i = bisect_right(book.ats, after)
     count, amount = len(book.ats) - i, sum(book.nets[i:])
     if book.sealed is None:

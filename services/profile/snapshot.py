@@ -11,13 +11,12 @@ from shared.chain import NEVER, Profile, ProfileStep
 
 def profile_at(state: State, instant: int, window: int) -> Profile:
     """The absolute profile at this instant; `window` in ms."""
-    count, total = orders.inside(state.orders, orders.EVER)
+    count, total = _inside(state, orders.EVER)
     first, last = orders.first(state.orders), orders.last(state.orders)
     window_orders, window_amount = _inside(state, instant - window)
-    returned = orders.inside(state.returns, orders.EVER)[1]
     return Profile(
         orders=count,
-        total=total + returned,
+        total=total,
         first_order_at=first.at if first else None,
         last_order_at=last.at if last else None,
         first_order_id=first.id if first else "",
@@ -35,8 +34,9 @@ def next_exit(state: State, after: int, window: int) -> int:
     """The first instant above `after` at which something leaves the window; NEVER if nothing is inside."""
     order = orders.earliest(state.orders, after - window)
     refund = orders.earliest(state.returns, after - window)
-    oldest = min((at for at in (order, refund) if at is not None), default=None)
-    return NEVER if oldest is None else oldest + window
+    if refund is not None and (order is None or refund < order):
+        return refund + window
+    return NEVER if order is None else order + window
 
 
 def exits(state: State, until: int, window: int) -> list[ProfileStep]:

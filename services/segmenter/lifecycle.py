@@ -30,11 +30,14 @@ def next_edge(first: int | None, last: int | None, after: int, bounds: Bounds) -
     """The first instant above `after` at which time alone may move stage or warning; NEVER if there is none."""
     if first is None or last is None:
         return NEVER
-    edges = (
+    due = NEVER
+    for edge in (
         last + bounds.silent * DAY + 1,
         last + bounds.warning_until * DAY + 1,
         last + bounds.churned * DAY + 1,
         first + bounds.new * DAY + 1,
         first + bounds.loyal * DAY,
-    )
-    return min((edge for edge in edges if edge > after), default=NEVER)
+    ):
+        if after < edge < due:
+            due = edge
+    return due

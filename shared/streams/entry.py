@@ -11,9 +11,10 @@ from shared.streams.head import NO_LINKS, Head, Links, pack
 
 
 class Entry(Generic[S]):
-    """Head and state side by side; `dirty` once something of it must be persisted."""
+    """Head and state side by side; `dirty` once something of it must be persisted, `cells` is what the columns say of it."""
 
     __slots__ = (
+        "cells",
         "counter",
         "dirty",
         "due",
@@ -34,6 +35,7 @@ class Entry(Generic[S]):
         self.counter, self.due, self.size, self.row = 0, NEVER, 0, -1
         self.frozen, self.dirty = False, False
         self.links: Links = NO_LINKS
+        self.cells: tuple[int, ...] = ()
 
     @classmethod
     def stored(cls, key: bytes, name: str, head: Head, state: S, *, size: int, schema: int) -> Entry[S]:
@@ -42,6 +44,11 @@ class Entry(Generic[S]):
         entry.origin, entry.counter, entry.due, entry.size = head.origin, head.counter, head.due, size
         entry.frozen, entry.links = head.frozen, head.links
         return entry
+
+    @property
+    def live(self) -> bool:
+        """Whether it counts: neither a redirect nor frozen."""
+        return not self.links.redirect and not self.frozen
 
     def pack(self, encode: Callable[[Any], bytes]) -> bytes:
         """The value to store."""

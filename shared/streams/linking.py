@@ -14,12 +14,14 @@ from shared.streams.outgoing import Outgoing
 
 def mark_of(decoded: Any) -> tuple[str, Origin] | None:
     """Source key and source origin of a record on a feedback edge."""
-    return (decoded.source, Origin(*decoded.source_origin)) if isinstance(decoded, Fragment | Forwarded) else None
+    if type(decoded) is Fragment or type(decoded) is Forwarded:
+        return decoded.source, Origin(*decoded.source_origin)
+    return None
 
 
 def wants_hand_over(decoded: Any) -> bool:
     """A link, or a bundle that tells that the hop before has handed this customer over."""
-    return isinstance(decoded, Linked) or (isinstance(decoded, Bundle) and bool(decoded.linked))
+    return type(decoded) is Linked or (isinstance(decoded, Bundle) and bool(decoded.linked))
 
 
 def whole(links: Links) -> bool:

@@ -68,7 +68,7 @@ class Partition(Generic[S]):
         self._broadcasts: dict[str, tuple[bytes, int]] = {}
         self._versions: dict[str, tuple[int, str]] = {}
         self._entries: dict[bytes, Entry[S]] = {}
-        self._checksum = ""
+        self._applied: Record | None = None
         self._quiet, self._since = True, 0
         self._rest: Iterator[Emit] = iter(())
         self._checkpoint = False
@@ -99,9 +99,8 @@ class Partition(Generic[S]):
                 self._adopt(broadcast, clock)
         for row, value in enumerate(self.store.values):
             head, body = unpack(value)
-            self._index(
-                row, due=head.due, live=not head.links.redirect and not head.frozen, state=self._load(head.schema, body)
-            )
+            live = not head.links.redirect and not head.frozen
+            self.store.index(row, self._cells(head.due, live, self._load(head.schema, body)))
 
     # --- one record
 
@@ -115,7 +114,7 @@ class Partition(Generic[S]):
         self.next = record.offset + 1
         self.counts.records += 1
         self._since += 1
-        self._checksum = checksum(record)
+        self._applied = record
         try:
             decoded = self.fold.records(record.value or b"")
             origin = self._origin(decoded, record)
@@ -178,15 +177,14 @@ class Partition(Generic[S]):
             return
         links, size = linking.links_after(entry.links, decoded, mark), len(record.value or b"")
         taken = _Taken(record, place, origin, links, size)
-        self._step(entry, taken, partial(self._take, entry, decoded))
+        take = self.fold.on_record if mark is None else self._take_marked
+        self._step(entry, taken, partial(take, entry.state, decoded))
 
-    def _take(self, entry: Entry[S], decoded: Any, context: Context) -> Outcome[S] | None:
-        if type(decoded) is Fragment:
-            return self.fold.absorb(entry.state, decoded.body, context)
-        if type(decoded) is Forwarded:
-            context = msgspec.structs.replace(context, alias=decoded.source, arrived=decoded.arrived)
-            return self.fold.on_record(entry.state, decoded.event, context)
-        return self.fold.on_record(entry.state, decoded, context)
+    def _take_marked(self, state: S, decoded: Fragment | Forwarded, context: Context) -> Outcome[S] | None:
+        if isinstance(decoded, Fragment):
+            return self.fold.absorb(state, decoded.body, context)
+        context = msgspec.structs.replace(context, alias=decoded.source, arrived=decoded.arrived)
+        return self.fold.on_record(state, decoded.event, context)
 
     # --- a step and what follows from it
 
@@ -378,7 +376,10 @@ class Partition(Generic[S]):
             return Entry(key, name, self.fold.empty(), self.fold.schema)
         head, body = unpack(value)
         state = self._load(head.schema, body)
-        return Entry.stored(key, name, head, state, size=len(value), schema=self.fold.schema)
+        entry = Entry.stored(key, name, head, state, size=len(value), schema=self.fold.schema)
+        entry.row = self.store.rows[key]
+        entry.cells = self._cells(entry.due, entry.live, entry.state)
+        return entry
 
     def _load(self, schema: int, body: bytes) -> S:
         return self._state(body) if schema == self.fold.schema else self.fold.upgrade(schema, body)
@@ -389,10 +390,14 @@ class Partition(Generic[S]):
         self._quiet = False
         if entry.row < 0:
             entry.row = self.store.put(entry.key, b"")
-        self._index(entry.row, due=entry.due, live=not entry.links.redirect and not entry.frozen, state=entry.state)
+        cells = self._cells(entry.due, entry.live, entry.state)
+        if cells != entry.cells:
+            self.store.index(entry.row, cells)
+            entry.cells = cells
 
-    def _index(self, row: int, *, due: int, live: bool, state: S) -> None:
-        self.store.index(row, due=due if live else NEVER, live=live, own=self.fold.row(state))
+    def _cells(self, due: int, live: bool, state: S) -> tuple[int, ...]:  # noqa: FBT001
+        """Values of the store's columns."""
+        return (due if live else NEVER, live, *self.fold.row(state))
 
     def _columns(self) -> Columns:
         return self.store.columns
@@ -425,7 +430,7 @@ class Partition(Generic[S]):
             customers=customers,
             values=encode_values(values),
             next=self.next,
-            metadata=self._checksum,
+            metadata="" if self._applied is None else checksum(self._applied),
             quiet=self._quiet,
             records=self._since,
             poison=len(letters),

@@ -21,10 +21,10 @@ class Store:
         self.rows: dict[bytes, int] = {}
         self.keys: list[bytes] = []
         self.values: list[bytes] = []
-        self._names = tuple(columns)
-        self._arrays: dict[str, npt.NDArray[Any]] = {name: np.zeros(1024, dtype) for name, dtype in columns.items()}
-        self._arrays["due"] = np.full(1024, NEVER, np.int64)
-        self._arrays["live"] = np.zeros(1024, np.bool_)
+        self._arrays: dict[str, npt.NDArray[Any]] = {
+            "due": np.full(1024, NEVER, np.int64),
+            "live": np.zeros(1024, np.bool_),
+        } | {name: np.zeros(1024, dtype) for name, dtype in columns.items()}
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -60,13 +60,10 @@ class Store:
         self.put(key, value)
         return True
 
-    def index(self, row: int, *, due: int, live: bool, own: tuple[int, ...]) -> None:
-        """Set the columns of a row; `own` in the order of the service's columns."""
-        arrays = self._arrays
-        arrays["due"][row] = due
-        arrays["live"][row] = live
-        for name, value in zip(self._names, own, strict=True):
-            arrays[name][row] = value
+    def index(self, row: int, cells: tuple[int, ...]) -> None:
+        """Set the columns of a row: due, live, then the service's own in their order."""
+        for array, value in zip(self._arrays.values(), cells, strict=True):
+            array[row] = value
 
     def due_rows(self, as_of: int) -> Rows:
         """Rows whose due instant is at or before `as_of`, in row order: one vectorised compare."""
