@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 
+from aiokafka import AIOKafkaConsumer
+
 from services.notifier.bell import Bell, keep_turning
 from services.notifier.channels.contract import Channel, ChannelName
 from services.notifier.channels.templates import TemplateBook
@@ -42,8 +44,15 @@ async def run(settings: NotifierSettings) -> None:
     client = producer(settings.kafka)
     await client.start()
     try:
-        await _serve(
-            settings, bell, store, channels=channels, writer=writer, publisher=Publisher(store, client), keyring=keyring
+        await serve(
+            settings,
+            bell,
+            store,
+            consumer=group_consumer(settings.kafka, GROUP, instance=settings.instance),
+            channels=channels,
+            writer=writer,
+            publisher=Publisher(store, client),
+            keyring=keyring,
         )
     finally:
         await client.stop()
@@ -52,31 +61,33 @@ async def run(settings: NotifierSettings) -> None:
         await store.close()
 
 
-async def _serve(
+async def serve(
     settings: NotifierSettings,
     bell: Bell,
     store: Store,
     *,
+    consumer: AIOKafkaConsumer,
     channels: dict[ChannelName, Channel],
     writer: Writer,
     publisher: Publisher,
     keyring: Keyring,
+    idle_s: float = IDLE_S,
 ) -> None:
+    """All loops on these ports, until the bell stops."""
     outbox = Outbox(store, settings.limits(), scenario=settings.scenario)
-    consumer = group_consumer(settings.kafka, GROUP, instance=settings.instance)
     reader = Reader(consumer, outbox, seal=keyring.seal_bytes, restored=settings.restored)
     reconciler = Reconciler(outbox, channels, writer, look_up_s=settings.send_seconds)
     LOG.info("notifier starts", channels=",".join(sorted(channels)), workers=settings.workers)
     published = Bell()
     async with asyncio.TaskGroup() as outer:
-        outer.create_task(keep_turning(publisher.turn, published, idle_s=PUBLISH_IDLE_S))
+        outer.create_task(keep_turning(publisher.turn, published, idle_s=min(idle_s, PUBLISH_IDLE_S)))
         async with asyncio.TaskGroup() as group:
             group.create_task(reader.run(bell))
-            group.create_task(keep_turning(reconciler.turn, bell, idle_s=IDLE_S))
+            group.create_task(keep_turning(reconciler.turn, bell, idle_s=idle_s))
             for name, channel in channels.items():
                 for _ in range(settings.workers):
                     sender = Sender(outbox, name, channel, writer, batch=settings.batch, send_s=settings.send_seconds)
-                    group.create_task(keep_turning(sender.turn, bell, idle_s=IDLE_S))
+                    group.create_task(keep_turning(sender.turn, bell, idle_s=idle_s))
         published.stop()
     while await publisher.turn():
         pass
