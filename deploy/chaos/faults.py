@@ -30,7 +30,7 @@ FAULTS: dict[str, Fault] = {
     "stop": Fault(faults_processes.stop, 10),
     "throttle": Fault(faults_processes.throttle, 6),
     "rolling": Fault(faults_processes.rolling, 15),
-    "scale": Fault(faults_processes.scale, 20),
+    "scale": Fault(faults_processes.scale, 14),
     "lag": Fault(faults_processes.lag, 12),
     "broker-restart": Fault(faults_kafka.broker_restart, 8),
     "broker-stop": Fault(faults_kafka.broker_stop, 7),

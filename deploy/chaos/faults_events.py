@@ -194,6 +194,8 @@ async def replay(chaos: Chaos, rnd: random.Random) -> str:
         async with engine.begin() as connection:
             gone = sa.text("DELETE FROM notifier.outbox WHERE state = ANY(:held) RETURNING command_id")
             forgotten = {row.command_id for row in await connection.execute(gone, {"held": list(HELD)})}
+            attempts = sa.text("DELETE FROM notifier.send_attempt WHERE command_id = ANY(:commands)")
+            await connection.execute(attempts, {"commands": list(forgotten)})
     finally:
         await engine.dispose()
     decode = msgspec.json.Decoder(OutreachCommand).decode

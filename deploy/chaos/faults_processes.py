@@ -11,7 +11,7 @@ from deploy.chaos.chaos import Chaos
 BURST = 5
 STATEFUL = ("profile", "segmenter", "trigger-engine")
 MOST_WORKERS = 4
-SHARED_SECONDS = 4.0
+SHARED_SECONDS = 3.0
 THROTTLE_SECONDS = 5.0
 CYCLE_SECONDS = 0.1
 CPU_SHARE = 0.2

@@ -20,9 +20,11 @@ ENGINE = ("profile", "segmenter")
 
 
 class Mutation(msgspec.Struct, frozen=True):
-    """What is told to the services, and what the plan is then."""
+    """What is told to the services, what must be seen of it, and the plan that shows it."""
 
     env: Mapping[str, str]
+    shows: tuple[str, ...]
+    """Beginnings of what turns red; anything else red proves nothing about this guard."""
     plan: Plan
 
 
@@ -33,24 +35,27 @@ def _short(**more: object) -> Plan:
 MUTATIONS: dict[str, Mutation] = {
     "fence": Mutation(
         {"HUITOU_RULES_OFF": "FENCE"},
+        ("S ", "C "),
         _short(faults=("lost-answer", "repeat") * 2, events=2_000, victims=ENGINE),
     ),
     "order": Mutation(
         {"HUITOU_RULES_OFF": "EMIT_FIRST"},
+        ("D ",),
         _short(faults=("lost-answer",) * 4, events=2_000, victims=ENGINE),
     ),
     "position": Mutation(
         {"HUITOU_RULES_OFF": "COMMIT_LAST,CHANGELOG_POSITION"},
+        ("D ",),
         _short(faults=("lost-answer",) * 4, events=2_000, victims=ENGINE),
     ),
-    "ledger": Mutation({"HUITOU_GUARDS_OFF": "ledger"}, _short(faults=("lag", "replay"), victims=("segmenter",))),
+    "ledger": Mutation({"HUITOU_GUARDS_OFF": "ledger"}, ("P ",), _short(faults=("lag", "replay"), victims=("segmenter",))),
     "lease": Mutation(
-        {"HUITOU_GUARDS_OFF": "lease"}, _short(faults=("lag",), victims=("segmenter",), spoiled=HANGING, hang_ms=1_500)
+        {"HUITOU_GUARDS_OFF": "lease"}, ("P ",), _short(faults=("lag",), victims=("segmenter",), spoiled=HANGING, hang_ms=1_500)
     ),
-    "age": Mutation({"HUITOU_GATES_OFF": "import,age,expired"}, _short(faults=("kill",), kills=2)),
-    "dead-letters": Mutation({"HUITOU_RULES_OFF": "POISON"}, _short(faults=("poison",), rest_within=15.0)),
+    "age": Mutation({"HUITOU_GATES_OFF": "import,age,expired"}, ("C ",), _short(faults=("kill",), kills=2)),
+    "dead-letters": Mutation({"HUITOU_RULES_OFF": "POISON"}, ("no rest",), _short(faults=("poison",), rest_within=15.0)),
     "naive-send": Mutation(
-        {"HUITOU_NAIVE_SEND": "1"}, _short(faults=("kill",), kills=8, every=1.5, victims=("notifier",), spoiled=DOUBTFUL)
+        {"HUITOU_NAIVE_SEND": "1"}, ("P ",), _short(faults=("kill",), kills=8, every=1.5, victims=("notifier",), spoiled=DOUBTFUL)
     ),
 }  # fmt: skip
 
@@ -69,5 +74,7 @@ def mutated(name: str) -> Plan:
 
 
 def survived(plan: Plan, run: Run) -> bool:
-    """Whether nobody noticed."""
-    return bool(plan.mutation) and run.ok
+    """Whether nobody noticed what had to be noticed; of single rules, whether nothing turned red."""
+    name = plan.name.removeprefix("without ")
+    shows = MUTATIONS[name].shows if name in MUTATIONS else ("",)
+    return plan.mutation and not any(what.startswith(shows) for what in run.red)
