@@ -74,10 +74,10 @@ def test_an_event_sent_twice_counts_once_and_one_taken_again_is_answered_from_th
 
     kept, first = job.apply(None, raw, partition=1, offset=4, appended=9)
     sent_twice, second = job.apply(kept, raw, partition=1, offset=5, appended=10)
-    again, third = job.apply(sent_twice, raw, partition=1, offset=5, appended=10)
+    again, third = job.apply(sent_twice, raw, partition=1, offset=4, appended=9)
 
     said = [msgspec.json.decode(answer, type=job.Answer) for answer in (first, second, third)]
-    assert [(one.count, one.total, one.offset) for one in said] == [(1, 150, 4), (1, 150, 5), (1, 150, 5)]
+    assert [(one.count, one.total, one.offset) for one in said] == [(1, 150, 4), (1, 150, 5), (1, 150, 4)]
     assert again == sent_twice
 
 
