@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 
 import msgspec
+import pytest
 
 from deploy.bench.aggregator import job
 from deploy.bench.aggregator.events import events
 from deploy.bench.aggregator.fold import AggregatorFold
+from deploy.bench.figures import Sheet
 from deploy.bench.in_process import Record
+from deploy.bench.peers.contest import report
 from deploy.bench.peers.exact import Exactness, Expected
+from deploy.bench.peers.hosts import FAUST_HOST, OURS, QUIX
+from deploy.bench.peers.pace import Pace
+from deploy.bench.peers.race import Result
 from deploy.oracle.reader import LogRecord
 from shared.partitioning import partition_of
 from shared.streams.partition import Partition
@@ -74,10 +81,10 @@ def test_an_event_sent_twice_counts_once_and_one_taken_again_is_answered_from_th
 
     kept, first = job.apply(None, raw, partition=1, offset=4, appended=9)
     sent_twice, second = job.apply(kept, raw, partition=1, offset=5, appended=10)
-    again, third = job.apply(sent_twice, raw, partition=1, offset=5, appended=10)
+    again, third = job.apply(sent_twice, raw, partition=1, offset=4, appended=9)
 
     said = [msgspec.json.decode(answer, type=job.Answer) for answer in (first, second, third)]
-    assert [(one.count, one.total, one.offset) for one in said] == [(1, 150, 4), (1, 150, 5), (1, 150, 5)]
+    assert [(one.count, one.total, one.offset) for one in said] == [(1, 150, 4), (1, 150, 5), (1, 150, 4)]
     assert again == sent_twice
 
 
@@ -105,3 +112,15 @@ def test_a_missing_answer_and_a_wrong_one_are_seen() -> None:
     found = expected.compare([*answers[1:-1], msgspec.structs.replace(answers[-1], value=wrong)])
 
     assert (found.missing, found.wrong, found.customers, found.ok) == (1, 1, 1, False)
+
+
+@pytest.mark.parametrize(("host", "fatal"), [(OURS, True), (FAUST_HOST, True), (QUIX, False)])
+def test_an_answer_wrong_of_ours_ends_the_bench_one_of_a_peer_is_told(host: str, fatal: bool) -> None:  # noqa: FBT001
+    exact = Exactness(expected=9, missing=0, wrong=1, repeated=0, customers=1)
+    run = Result(pace=Pace(0, 1.0, 1.0), start=1, rss=1, back=None, exact=exact)
+    sheet = Sheet()
+
+    with pytest.raises(RuntimeError, match="not exact") if fatal else contextlib.nullcontext():
+        report(sheet, {host: [run]})
+
+    assert sheet.value(f"peers: {host}, answers wrong or missing") == 1
