@@ -70,14 +70,14 @@ async def test_two_workers_share_the_partitions_and_nothing_is_counted_twice(kaf
 
 
 async def test_from_one_worker_to_four_and_back_while_it_flows(kafka: str) -> None:
-    feeding = asyncio.create_task(feed(kafka, 4_800, per_second=600))
+    feeding = asyncio.create_task(feed(kafka, 5_000, per_second=600))
     with worker(kafka) as first, contextlib.ExitStack() as stack:
         await asyncio.sleep(2)
         others = []
         for _ in range(3):
             others.append(stack.enter_context(worker(kafka)))
             await asyncio.sleep(0.7)
-        await asyncio.sleep(1)
+        await asyncio.sleep(3)
         for other in others:
             other.terminate()
         codes = [(await other.ended(within=15))[0] for other in others]
