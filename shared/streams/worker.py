@@ -44,10 +44,11 @@ def run_host(kind: str, make_fold: Callable[[int], Fold[Any]], settings: HostSet
             raise SystemExit(NO_FAUST) from None
         FaustHost(make_fold, settings, seal=seal).run(sys.argv[1:])
     else:
-        uvloop.run(_run(KafkaHost(make_fold, settings, seal=seal)))
+        uvloop.run(run_until_told(KafkaHost(make_fold, settings, seal=seal)))
 
 
-async def _run(host: KafkaHost) -> None:
+async def run_until_told(host: KafkaHost) -> None:
+    """Run it until SIGTERM or SIGINT, which end it cleanly."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, host.stop)

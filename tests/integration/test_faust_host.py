@@ -23,7 +23,7 @@ from shared import topics
 from shared.streams import clients
 from shared.streams.head import PARTITION_KEY, decode_values
 from shared.streams.kafka_host import FATAL
-from tests.integration import test_kafka_host as suite
+from tests.integration import tally_house as suite
 
 pytestmark = pytest.mark.timeout(120)
 kafka = suite.kafka
@@ -36,7 +36,7 @@ def on_faust(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_stop_finishes_the_round_and_leaves_the_commit_where_the_changelog_stands(kafka: str) -> None:
-    await suite._feed(kafka, 10_000, per_second=50_000)
+    await suite.feed(kafka, 10_000, per_second=50_000)
     with suite.worker(kafka) as process:
         while not await _committed(kafka):
             await asyncio.sleep(0.05)
@@ -44,16 +44,16 @@ async def test_a_stop_finishes_the_round_and_leaves_the_commit_where_the_changel
         code, _ = await process.ended(within=20)
         stopped_at = await _committed(kafka)
         assert code == 0
-        assert await suite._lag(kafka), "the stop met no record in flight: the test proves nothing"
+        assert await suite.lag(kafka), "the stop met no record in flight: the test proves nothing"
         assert stopped_at == {n: at for n, at in (await _persisted(kafka)).items() if at}
-    await suite._ticks(kafka, range(10_100, 10_110))
+    await suite.ticks(kafka, range(10_100, 10_110))
     with _by_fausts_own_command(kafka) as worker:
-        await suite._caught_up(kafka)
+        await suite.caught_up(kafka)
         listening = [c for c in worker.net_connections() if c.status == psutil.CONN_LISTEN]
 
     assert listening == []
     assert await _committed(kafka) == await _persisted(kafka)
-    assert await suite._state(kafka) == await suite._expected(kafka)
+    assert await suite.state(kafka) == await suite.expected(kafka)
 
 
 @contextlib.contextmanager
@@ -77,17 +77,17 @@ def _by_fausts_own_command(kafka: str) -> Iterator[psutil.Process]:
 
 
 async def test_what_a_changelog_lost_is_folded_again_though_it_was_committed(kafka: str) -> None:
-    await suite._feed(kafka, 300, per_second=2_000)
+    await suite.feed(kafka, 300, per_second=2_000)
     with suite.worker(kafka, instance="tally-1"):
-        await suite._caught_up(kafka)
-    before = await suite._state(kafka)
+        await suite.caught_up(kafka)
+    before = await suite.state(kafka)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     await admin.delete_topics([CHANGELOG.name])
     await admin.close()
     await asyncio.sleep(1)
     await create(kafka, [CHANGELOG])
-    await suite._ticks(kafka, range(301, 302))
+    await suite.ticks(kafka, range(301, 302))
 
     with suite.worker(kafka, instance="tally-1"):
         async with asyncio.timeout(30):
@@ -95,7 +95,7 @@ async def test_what_a_changelog_lost_is_folded_again_though_it_was_committed(kaf
                 await asyncio.sleep(0.5)
 
     assert before
-    assert await suite._state(kafka) == await suite._expected(kafka)
+    assert await suite.state(kafka) == await suite.expected(kafka)
 
 
 @pytest.mark.parametrize(
@@ -132,5 +132,5 @@ async def _committed(kafka: str) -> dict[int, int]:
 
 async def _persisted(kafka: str) -> dict[int, int]:
     """Partition → the next input offset that its changelog holds."""
-    values = [r for r in await suite._read(kafka, CHANGELOG.name) if r.key == PARTITION_KEY]
+    values = [r for r in await suite.read(kafka, CHANGELOG.name) if r.key == PARTITION_KEY]
     return {record.partition: decode_values(record.value).next for record in values}

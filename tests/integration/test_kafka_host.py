@@ -4,59 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
-import signal
-import subprocess
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.create_topics import create
-from deploy.stack.environment import interpreter
-from deploy.stack.kafka import Kafka
-from deploy.stack.supervisor import Supervisor
 from shared import topics
-from shared.chain import Tick
 from shared.codec import encode
-from shared.events import OrderPlaced
-from shared.partitioning import partition_of
 from shared.streams import clients, recovery
-from shared.streams.head import PARTITION_KEY, unpack
 from shared.streams.kafka_host import FATAL
 from shared.streams.partition import Partition
 from shared.streams.rules import BrokenInvariantError, Rule
-from tests.support.stack import jar_cache
-from tests.support.tally import Tally, TallyFold
-
-pytestmark = pytest.mark.timeout(120)
-USED = (
-    topics.CUSTOMER_EVENTS,
-    topics.PROFILE_UPDATES,
-    topics.SEGMENTS,
-    topics.DEAD_LETTERS,
-    topics.changelog("profile"),
+from tests.integration.tally_house import (
+    caught_up,
+    ends,
+    expected,
+    feed,
+    kafka,
+    lag,
+    order,
+    put,
+    read,
+    state,
+    ticks,
+    worker,
 )
-CUSTOMERS = [f"c{number}" for number in range(40)]
+from tests.support.tally import TallyFold
 
-
-@pytest_asyncio.fixture
-async def kafka(tmp_path: Path) -> AsyncIterator[str]:
-    """A broker of the test's own, with the topics that the tally uses."""
-    supervisor = Supervisor(tmp_path / "logs", env=os.environ)
-    broker = Kafka(tmp_path / "kafka", cache=jar_cache())
-    await broker.start(supervisor)
-    try:
-        await create(broker.bootstrap, USED)
-        yield broker.bootstrap
-    finally:
-        await supervisor.stop()
+__all__ = ["kafka"]
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture(params=("kafka", "faust"))
@@ -68,59 +48,26 @@ def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 on_either_host = pytest.mark.usefixtures("either")
 
 
-class Process:
-    """One worker; `kill` is SIGKILL."""
-
-    def __init__(self, bootstrap: str, *, instance: str = "", off: str = "") -> None:
-        env = {**os.environ, "HUITOU_KAFKA": bootstrap, "HUITOU_RULES_OFF": off}
-        if instance:
-            env["HUITOU_INSTANCE"] = instance
-        self._process = subprocess.Popen(
-            [interpreter(env), "-m", "tests.support.tally_worker"], env=env, stderr=subprocess.PIPE, text=True
-        )
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    async def ended(self, within: float) -> tuple[int, str]:
-        """Exit code and what it said."""
-        _, said = await asyncio.to_thread(self._process.communicate, None, within)
-        return self._process.returncode, said
-
-    def terminate(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-
-
-@contextlib.contextmanager
-def worker(bootstrap: str, *, instance: str = "", off: str = "") -> Iterator[Process]:
-    process = Process(bootstrap, instance=instance, off=off)
-    try:
-        yield process
-    finally:
-        process.kill()
-
-
 @on_either_host
 async def test_killed_again_and_again_the_state_is_that_of_the_log(kafka: str) -> None:
-    feeding = asyncio.create_task(_feed(kafka, 6_000, per_second=900))
+    feeding = asyncio.create_task(feed(kafka, 6_000, per_second=900))
     rnd = random.Random(3)
     behind = []
     for _ in range(6):
         with worker(kafka, instance="tally-1"):
             await asyncio.sleep(rnd.uniform(0.8, 1.6))
-            behind.append(await _lag(kafka))
+            behind.append(await lag(kafka))
     await feeding
     with worker(kafka, instance="tally-1"):
-        await _caught_up(kafka)
+        await caught_up(kafka)
 
     assert any(behind), "no kill met a record in flight: the test proves nothing"
-    assert await _state(kafka) == await _expected(kafka)
+    assert await state(kafka) == await expected(kafka)
 
 
 @on_either_host
 async def test_two_workers_share_the_partitions_and_nothing_is_counted_twice(kafka: str) -> None:
-    feeding = asyncio.create_task(_feed(kafka, 4_000, per_second=700))
+    feeding = asyncio.create_task(feed(kafka, 4_000, per_second=700))
     with worker(kafka), contextlib.ExitStack() as later:
         await asyncio.sleep(1.5)
         second = later.enter_context(worker(kafka))
@@ -128,9 +75,53 @@ async def test_two_workers_share_the_partitions_and_nothing_is_counted_twice(kaf
         second.terminate()
         await second.ended(within=15)
         await feeding
-        await _caught_up(kafka)
+        await caught_up(kafka)
 
-    assert await _state(kafka) == await _expected(kafka)
+    assert await state(kafka) == await expected(kafka)
+
+
+async def test_from_one_worker_to_four_and_back_while_it_flows(kafka: str) -> None:
+    feeding = asyncio.create_task(feed(kafka, 5_000, per_second=600))
+    with worker(kafka) as first, contextlib.ExitStack() as stack:
+        await asyncio.sleep(2)
+        others = []
+        for _ in range(3):
+            others.append(stack.enter_context(worker(kafka)))
+            await asyncio.sleep(0.7)
+        await asyncio.sleep(3)
+        for other in others:
+            other.terminate()
+        codes = [(await other.ended(within=15))[0] for other in others]
+        await feeding
+        await caught_up(kafka)
+        said = first.kill()
+
+    assert codes == [0, 0, 0]
+    assert "taken back" in said, "what came back to the first was read anew"
+    assert await state(kafka) == await expected(kafka)
+
+
+async def test_more_workers_than_partitions(kafka: str) -> None:
+    with contextlib.ExitStack() as stack:
+        workers = [stack.enter_context(worker(kafka)) for _ in range(2)]
+        crowd = [await _member(kafka) for _ in range(topics.PARTITIONS)]
+        await feed(kafka, 100, per_second=500)
+        for member in crowd:
+            await member.stop()
+        await caught_up(kafka)
+        for each in workers:
+            each.terminate()
+        assert [(await each.ended(within=15))[0] for each in workers] == [0, 0]
+
+    assert await state(kafka) == await expected(kafka)
+
+
+async def _member(kafka: str) -> AIOKafkaConsumer:
+    """One who takes partitions of the group and does nothing."""
+    member = clients.group_consumer(kafka, "profile", instance=None)
+    member.subscribe([topics.CUSTOMER_EVENTS.name])
+    await member.start()
+    return member
 
 
 @on_either_host
@@ -142,7 +133,7 @@ async def test_a_refused_produce_ends_the_process_and_commits_nothing(kafka: str
     tiny = NewTopic(topics.PROFILE_UPDATES.name, topics.PARTITIONS, 1, topic_configs={"max.message.bytes": "10"})
     await admin.create_topics([tiny])
     await admin.close()
-    await _feed(kafka, 20, per_second=1000)
+    await feed(kafka, 20, per_second=1000)
 
     with worker(kafka) as process:
         code, said = await process.ended(within=30)
@@ -155,16 +146,16 @@ async def test_a_refused_produce_ends_the_process_and_commits_nothing(kafka: str
 
 @on_either_host
 async def test_a_log_that_lost_records_stops_the_worker_with_a_sentence(kafka: str) -> None:
-    await _feed(kafka, 50, per_second=1000)
+    await feed(kafka, 50, per_second=1000)
     with worker(kafka, instance="tally-1"):
-        await _caught_up(kafka)
+        await caught_up(kafka)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     await admin.delete_topics([topics.CUSTOMER_EVENTS.name])
     await admin.close()
     await asyncio.sleep(1)
     await create(kafka, [topics.CUSTOMER_EVENTS])
-    await _feed(kafka, 10, per_second=1000)
+    await feed(kafka, 10, per_second=1000)
 
     with worker(kafka, instance="tally-1") as process:
         code, said = await process.ended(within=30)
@@ -174,9 +165,9 @@ async def test_a_log_that_lost_records_stops_the_worker_with_a_sentence(kafka: s
 
 
 async def test_a_changed_last_record_is_noticed_by_its_checksum(kafka: str) -> None:
-    await _feed(kafka, 50, per_second=1000)
+    await feed(kafka, 50, per_second=1000)
     with worker(kafka):
-        await _caught_up(kafka)
+        await caught_up(kafka)
     committed = await clients.commits(kafka, "profile", topics.CUSTOMER_EVENTS.name)
     forged = {number: c._replace(metadata="0:00000000") for number, c in committed.items()}
 
@@ -187,17 +178,17 @@ async def test_a_changed_last_record_is_noticed_by_its_checksum(kafka: str) -> N
 
 
 async def test_ticks_alone_are_passed_on_at_once_and_persisted_every_five_seconds(kafka: str) -> None:
-    await _feed(kafka, 50, per_second=1000)
+    await feed(kafka, 50, per_second=1000)
     with worker(kafka):
-        await _caught_up(kafka)
-        before = await _ends(kafka, topics.changelog("profile").name)
-        passed = await _ends(kafka, topics.PROFILE_UPDATES.name)
-        await _ticks(kafka, range(100, 110))
+        await caught_up(kafka)
+        before = await ends(kafka, topics.changelog("profile").name)
+        passed = await ends(kafka, topics.PROFILE_UPDATES.name)
+        await ticks(kafka, range(100, 110))
         await asyncio.sleep(1)
-        soon = await _ends(kafka, topics.changelog("profile").name)
-        went = await _ends(kafka, topics.PROFILE_UPDATES.name)
+        soon = await ends(kafka, topics.changelog("profile").name)
+        went = await ends(kafka, topics.PROFILE_UPDATES.name)
         await asyncio.sleep(6)
-        later = await _ends(kafka, topics.changelog("profile").name)
+        later = await ends(kafka, topics.changelog("profile").name)
 
     assert went - passed == 10 * topics.PARTITIONS
     assert soon - before == 0
@@ -206,94 +197,16 @@ async def test_ticks_alone_are_passed_on_at_once_and_persisted_every_five_second
 
 @on_either_host
 async def test_poison_goes_to_the_dead_letters_and_the_stream_goes_on(kafka: str) -> None:
-    await _put(kafka, [("c1", b"\xff{"), ("c1", encode(_order(1, "poison"))), ("c1", encode(_order(2)))])
+    await put(kafka, [("c1", b"\xff{"), ("c1", encode(order(1, "poison"))), ("c1", encode(order(2)))])
     with worker(kafka):
-        await _caught_up(kafka)
+        await caught_up(kafka)
 
-    letters = [msgspec.json.decode(r.value) for r in await _read(kafka, topics.DEAD_LETTERS.name)]
+    letters = [msgspec.json.decode(r.value) for r in await read(kafka, topics.DEAD_LETTERS.name)]
     assert [(letter["offset"], letter["customer"], letter["reason"].split(":")[0]) for letter in letters] == [
         (0, "c1", "DecodeError"),
         (1, "c1", "ZeroDivisionError"),
     ]
-    assert (await _state(kafka))["c1"].total == 2
-
-
-# --- the workload and what must come of it
-
-
-def _order(number: int, order_id: str = "") -> OrderPlaced:
-    return OrderPlaced(id=f"e{number}", at=number, order_id=order_id or f"o{number}", amount=number, currency="CNY")
-
-
-async def _feed(kafka: str, count: int, *, per_second: int) -> None:
-    rnd = random.Random(7)
-    producer = clients.producer(kafka, linger_ms=2)
-    await producer.start()
-    for number in range(count):
-        key = rnd.choice(CUSTOMERS).encode()
-        await producer.send(topics.CUSTOMER_EVENTS.name, encode(_order(number)), key, partition=partition_of(key))
-        if number % 25 == 24:
-            await _tick_all(producer, number)
-            await asyncio.sleep(25 / per_second)
-    await producer.stop()
-
-
-async def _tick_all(producer: AIOKafkaProducer, as_of: int) -> None:
-    for number in range(topics.PARTITIONS):
-        await producer.send(topics.CUSTOMER_EVENTS.name, encode(Tick(as_of, scenario=True)), partition=number)
-
-
-async def _ticks(kafka: str, instants: range) -> None:
-    producer = clients.producer(kafka)
-    await producer.start()
-    for as_of in instants:
-        await _tick_all(producer, as_of)
-    await producer.stop()
-
-
-async def _put(kafka: str, records: list[tuple[str, bytes]]) -> None:
-    producer = clients.producer(kafka)
-    await producer.start()
-    for key, value in records:
-        await producer.send_and_wait(
-            topics.CUSTOMER_EVENTS.name, value, key.encode(), partition=partition_of(key.encode())
-        )
-    await producer.stop()
-
-
-async def _read(kafka: str, topic: str) -> list[Any]:
-    reader = clients.reader(kafka)
-    await reader.start()
-    places = [TopicPartition(topic, number) for number in range(topics.PARTITIONS)]
-    ends = await reader.end_offsets(places)
-    reader.assign(places)
-    await reader.seek_to_beginning(*places)
-    found: list[Any] = []
-    while len(found) < sum(ends.values()):
-        for records in (await reader.getmany(timeout_ms=200)).values():
-            found += records
-    await reader.stop()
-    return sorted(found, key=lambda record: (record.partition, record.offset))
-
-
-async def _ends(kafka: str, topic: str) -> int:
-    reader = clients.reader(kafka)
-    await reader.start()
-    ends = await reader.end_offsets([TopicPartition(topic, number) for number in range(topics.PARTITIONS)])
-    await reader.stop()
-    return int(sum(ends.values()))
-
-
-async def _lag(kafka: str) -> int:
-    committed = await clients.commits(kafka, "profile", topics.CUSTOMER_EVENTS.name)
-    done = sum(int(commit.offset) for commit in committed.values())
-    return await _ends(kafka, topics.CUSTOMER_EVENTS.name) - done
-
-
-async def _caught_up(kafka: str) -> None:
-    async with asyncio.timeout(40):
-        while await _lag(kafka):
-            await asyncio.sleep(0.2)
+    assert (await state(kafka))["c1"].total == 2
 
 
 async def _positions(kafka: str, committed: Any, off: frozenset[Rule]) -> dict[int, int]:
@@ -304,30 +217,3 @@ async def _positions(kafka: str, committed: Any, off: frozenset[Rule]) -> dict[i
         return await recovery.positions(reader, topics.CUSTOMER_EVENTS.name, cores, committed, off=off)
     finally:
         await reader.stop()
-
-
-async def _state(kafka: str) -> dict[str, Tally]:
-    latest = {r.key: r.value for r in await _read(kafka, topics.changelog("profile").name) if r.key != PARTITION_KEY}
-    return {key.decode(): msgspec.msgpack.decode(unpack(value)[1], type=Tally) for key, value in latest.items()}
-
-
-async def _expected(kafka: str) -> dict[str, Tally]:
-    """The log folded once, in order, without any host: totals and how often each customer aged."""
-    answer: dict[str, Tally] = {}
-    for record in await _read(kafka, topics.CUSTOMER_EVENTS.name):
-        decoded = TallyFold.records(record.value)
-        if isinstance(decoded, OrderPlaced):
-            old = answer.get(record.key.decode(), Tally())
-            last = max(old.last, decoded.at)
-            answer[record.key.decode()] = Tally(
-                old.orders | {decoded.order_id: decoded.amount},
-                old.total + decoded.amount,
-                last,
-                old.aged,
-                last + 5_000,
-            )
-        elif isinstance(decoded, Tick):
-            for key, tally in answer.items():
-                if partition_of(key.encode()) == record.partition and tally.due <= decoded.as_of:
-                    answer[key] = msgspec.structs.replace(tally, aged=tally.aged + 1, due=2**63 - 1)
-    return answer

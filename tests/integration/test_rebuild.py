@@ -15,7 +15,7 @@ from shared.streams.announce import announce
 from shared.streams.clients import KafkaCluster
 from shared.streams.rebuild import Rebuilder
 from shared.streams.rules import BrokenInvariantError
-from tests.integration import test_kafka_host as hosts
+from tests.integration import tally_house as hosts
 from tests.support.tally import TallyFold
 
 pytestmark = pytest.mark.timeout(120)
@@ -31,16 +31,16 @@ async def test_a_lost_changelog_is_written_again_and_the_service_goes_on(
     monkeypatch.setenv("HUITOU_SNAPSHOTS", str(tmp_path))
     rebuilder = Rebuilder(lambda _: TallyFold(), KafkaCluster(kafka), tmp_path, scenario=True)
     with hosts.worker(kafka) as process:
-        await hosts._feed(kafka, 600, per_second=2000)
+        await hosts.feed(kafka, 600, per_second=2000)
         await announce(kafka, "checkpoint")
         await announce(kafka, "resync")
-        await hosts._feed(kafka, 300, per_second=2000)
-        await hosts._ticks(kafka, range(20_000, 20_001))
-        await hosts._caught_up(kafka)
+        await hosts.feed(kafka, 300, per_second=2000)
+        await hosts.ticks(kafka, range(20_000, 20_001))
+        await hosts.caught_up(kafka)
         process.terminate()
         await process.ended(within=15)
     written = [snapshot.read(path) for n in range(topics.PARTITIONS) for path in snapshot.paths(tmp_path, "profile", n)]
-    before = await hosts._state(kafka)
+    before = await hosts.state(kafka)
 
     assert len(written) == topics.PARTITIONS
     assert sum(header.customers for header, _ in written) == len(before) == len(hosts.CUSTOMERS)
@@ -51,14 +51,14 @@ async def test_a_lost_changelog_is_written_again_and_the_service_goes_on(
     await _lose(kafka)
     assert len(await rebuilder.verify()) == topics.PARTITIONS
     assert await rebuilder.write() == len(hosts.CUSTOMERS)
-    assert await hosts._state(kafka) == before
+    assert await hosts.state(kafka) == before
     assert await rebuilder.verify() == []
 
     with hosts.worker(kafka):
-        await hosts._feed(kafka, 300, per_second=2000)
-        await hosts._ticks(kafka, range(30_000, 30_001))
-        await hosts._caught_up(kafka)
-    assert await hosts._state(kafka) == await hosts._expected(kafka) != before
+        await hosts.feed(kafka, 300, per_second=2000)
+        await hosts.ticks(kafka, range(30_000, 30_001))
+        await hosts.caught_up(kafka)
+    assert await hosts.state(kafka) == await hosts.expected(kafka) != before
     assert await rebuilder.verify() == []
 
 

@@ -49,6 +49,9 @@ def test_whatever_happens_every_hop_is_the_fold_of_its_log_and_its_outputs_take_
         ({Rule.RECOVER_WHOLE}, {"leave"}),
         ({Rule.EPOCH_CLOSE}, {"kill"}),
         ({Rule.POISON}, set()),
+        ({Rule.PUT_AGAIN}, {"freeze", "compact"}),
+        ({Rule.HEARTBEAT_WATCH, Rule.PUT_AGAIN}, {"freeze", "compact"}),
+        ({Rule.HIGHEST_COUNTER}, {"freeze"}),
     ],
     ids=lambda names: "+".join(sorted(getattr(name, "name", name) for name in names)) or "no fault",
 )
@@ -61,7 +64,6 @@ def test_either_of_the_two_layers_of_the_position_suffices(rule: Rule) -> None:
     assert [seed for seed in range(30) if run(seed, frozenset({rule})).wrong] == []
 
 
-@pytest.mark.xfail(reason="rule 9 does not put the winning record of a key again yet")
 def test_what_a_zombie_wrote_last_does_not_survive_a_compaction() -> None:
     assert [seed for seed in range(60) if run(seed, faults=frozenset({"freeze", "compact"})).wrong] == []
 

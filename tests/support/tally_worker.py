@@ -2,29 +2,65 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
+from collections.abc import Sequence
 from pathlib import Path
 
+import uvloop
+
 from shared import log
-from shared.streams.kafka_host import HostSettings
+from shared.streams.batch import Emit
+from shared.streams.effects import Appended, Targets
+from shared.streams.kafka_host import HostSettings, KafkaHost
 from shared.streams.rules import Rule
-from shared.streams.worker import run_host
+from shared.streams.worker import run_host, run_until_told
 from tests.support.tally import TallyFold
+
+
+class Freezing:
+    """Targets that stop their own process (SIGSTOP) right before a batch goes to the changelog."""
+
+    def __init__(self, targets: Targets, changelog: str) -> None:
+        self._targets, self._changelog, self._armed = targets, changelog, True
+
+    async def send(self, topic: str, partition: int, records: Sequence[Emit]) -> Sequence[Appended] | None:
+        if self._armed and topic == self._changelog:
+            self._armed = False
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return await self._targets.send(topic, partition, records)
+
+
+class TallyHost(KafkaHost):
+    """Freezes in its next send after SIGUSR1."""
+
+    def freeze(self) -> None:
+        self.rounds.targets = Freezing(self.rounds.targets, self.rounds.changelog)  # type: ignore[assignment]
 
 
 def main() -> None:
     log.setup()
     off = frozenset(Rule[name] for name in os.environ.get("HUITOU_RULES_OFF", "").split(",") if name)
-    snapshots = os.environ.get("HUITOU_SNAPSHOTS")
+    session, snapshots = float(os.environ.get("HUITOU_SESSION", "10")), os.environ.get("HUITOU_SNAPSHOTS")
     settings = HostSettings(
         bootstrap=os.environ["HUITOU_KAFKA"],
         instance=os.environ.get("HUITOU_INSTANCE"),
+        session=session,
+        heartbeat=session / 4,
         scenario=True,
         snapshots=Path(snapshots) if snapshots else None,
         off=off,
     )
-    kind = os.environ.get("HUITOU_HOST", "kafka")
-    run_host(kind, lambda _: TallyFold(), settings, seal=lambda *_: "sealed")
+    if os.environ.get("HUITOU_HOST") == "faust":
+        run_host("faust", lambda _: TallyFold(), settings, seal=lambda *_: "sealed")
+    else:
+        uvloop.run(_run(TallyHost(lambda _: TallyFold(), settings, seal=lambda *_: "sealed")))
+
+
+async def _run(host: TallyHost) -> None:
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, host.freeze)
+    await run_until_told(host)
 
 
 if __name__ == "__main__":

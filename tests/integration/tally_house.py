@@ -1,0 +1,211 @@
+"""The tally on a broker of its own, as worker processes: the workload, what must come of it, and what is there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest_asyncio
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from deploy.create_topics import create
+from deploy.stack.environment import interpreter
+from deploy.stack.kafka import Kafka
+from deploy.stack.supervisor import Supervisor
+from shared import topics
+from shared.chain import Tick
+from shared.codec import encode
+from shared.events import OrderPlaced
+from shared.partitioning import partition_of
+from shared.streams import clients
+from shared.streams.head import PARTITION_KEY, unpack
+from tests.support.stack import jar_cache
+from tests.support.tally import Tally, TallyFold
+
+USED = (
+    topics.CUSTOMER_EVENTS,
+    topics.PROFILE_UPDATES,
+    topics.SEGMENTS,
+    topics.DEAD_LETTERS,
+    topics.changelog("profile"),
+)
+CUSTOMERS = [f"c{number}" for number in range(40)]
+
+
+@pytest_asyncio.fixture
+async def kafka(tmp_path: Path) -> AsyncIterator[str]:
+    """A broker of the test's own, with the topics that the tally uses."""
+    supervisor = Supervisor(tmp_path / "logs", env=os.environ)
+    broker = Kafka(tmp_path / "kafka", cache=jar_cache())
+    await broker.start(supervisor)
+    try:
+        await create(broker.bootstrap, USED)
+        yield broker.bootstrap
+    finally:
+        await supervisor.stop()
+
+
+class Process:
+    """One worker; `kill` is SIGKILL."""
+
+    def __init__(self, bootstrap: str, *, instance: str = "", off: str = "", session: float = 10) -> None:
+        env = {
+            **os.environ,
+            "HUITOU_KAFKA": bootstrap,
+            "HUITOU_RULES_OFF": off,
+            "HUITOU_SESSION": str(session),
+        }
+        if instance:
+            env["HUITOU_INSTANCE"] = instance
+        self._process = subprocess.Popen(
+            [interpreter(env), "-m", "tests.support.tally_worker"], env=env, stderr=subprocess.PIPE, text=True
+        )
+
+    def kill(self) -> str:
+        """What it said, if nobody has asked yet."""
+        self._process.kill()
+        return "" if self._process.stderr is None or self._process.stderr.closed else self._process.communicate()[1]
+
+    async def freeze(self) -> None:
+        """Have it stop itself in its next send to the changelog."""
+        self._process.send_signal(signal.SIGUSR1)
+        async with asyncio.timeout(20):
+            while not self._stopped():
+                await asyncio.sleep(0.02)
+
+    def _stopped(self) -> bool:
+        return Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii").split()[2] == "T"
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    async def ended(self, within: float) -> tuple[int, str]:
+        """Exit code and what it said."""
+        _, said = await asyncio.to_thread(self._process.communicate, None, within)
+        return self._process.returncode, said
+
+    def terminate(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def worker(bootstrap: str, *, instance: str = "", off: str = "", session: float = 10) -> Iterator[Process]:
+    process = Process(bootstrap, instance=instance, off=off, session=session)
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+# --- the workload and what must come of it
+
+
+def order(number: int, order_id: str = "") -> OrderPlaced:
+    return OrderPlaced(id=f"e{number}", at=number, order_id=order_id or f"o{number}", amount=number, currency="CNY")
+
+
+async def feed(kafka: str, count: int, *, per_second: int, start: int = 0) -> None:
+    rnd = random.Random(7)
+    producer = clients.producer(kafka, linger_ms=2)
+    await producer.start()
+    for number in range(start, start + count):
+        key = rnd.choice(CUSTOMERS).encode()
+        await producer.send(topics.CUSTOMER_EVENTS.name, encode(order(number)), key, partition=partition_of(key))
+        if number % 25 == 24:
+            await tick_all(producer, number)
+            await asyncio.sleep(25 / per_second)
+    await producer.stop()
+
+
+async def tick_all(producer: AIOKafkaProducer, as_of: int) -> None:
+    for number in range(topics.PARTITIONS):
+        await producer.send(topics.CUSTOMER_EVENTS.name, encode(Tick(as_of, scenario=True)), partition=number)
+
+
+async def ticks(kafka: str, instants: range) -> None:
+    producer = clients.producer(kafka)
+    await producer.start()
+    for as_of in instants:
+        await tick_all(producer, as_of)
+    await producer.stop()
+
+
+async def put(kafka: str, records: list[tuple[str, bytes]]) -> None:
+    producer = clients.producer(kafka)
+    await producer.start()
+    for key, value in records:
+        await producer.send_and_wait(
+            topics.CUSTOMER_EVENTS.name, value, key.encode(), partition=partition_of(key.encode())
+        )
+    await producer.stop()
+
+
+async def read(kafka: str, topic: str) -> list[Any]:
+    reader = clients.reader(kafka)
+    await reader.start()
+    places = [TopicPartition(topic, number) for number in range(topics.PARTITIONS)]
+    ends = await reader.end_offsets(places)
+    reader.assign(places)
+    await reader.seek_to_beginning(*places)
+    found: list[Any] = []
+    while len(found) < sum(ends.values()):
+        for records in (await reader.getmany(timeout_ms=200)).values():
+            found += records
+    await reader.stop()
+    return sorted(found, key=lambda record: (record.partition, record.offset))
+
+
+async def ends(kafka: str, topic: str) -> int:
+    reader = clients.reader(kafka)
+    await reader.start()
+    ends = await reader.end_offsets([TopicPartition(topic, number) for number in range(topics.PARTITIONS)])
+    await reader.stop()
+    return int(sum(ends.values()))
+
+
+async def lag(kafka: str) -> int:
+    committed = await clients.commits(kafka, "profile", topics.CUSTOMER_EVENTS.name)
+    done = sum(int(commit.offset) for commit in committed.values())
+    return await ends(kafka, topics.CUSTOMER_EVENTS.name) - done
+
+
+async def caught_up(kafka: str) -> None:
+    async with asyncio.timeout(40):
+        while await lag(kafka):
+            await asyncio.sleep(0.2)
+
+
+async def state(kafka: str) -> dict[str, Tally]:
+    """By the last record of each key: what compaction keeps."""
+    latest = {r.key: r.value for r in await read(kafka, topics.changelog("profile").name) if r.key != PARTITION_KEY}
+    return {key.decode(): msgspec.msgpack.decode(unpack(value)[1], type=Tally) for key, value in latest.items()}
+
+
+async def expected(kafka: str) -> dict[str, Tally]:
+    """The log folded once, in order, without any host: totals and how often each customer aged."""
+    answer: dict[str, Tally] = {}
+    for record in await read(kafka, topics.CUSTOMER_EVENTS.name):
+        decoded = TallyFold.records(record.value)
+        if isinstance(decoded, OrderPlaced):
+            old = answer.get(record.key.decode(), Tally())
+            last = max(old.last, decoded.at)
+            answer[record.key.decode()] = Tally(
+                old.orders | {decoded.order_id: decoded.amount},
+                old.total + decoded.amount,
+                last,
+                old.aged,
+                last + 5_000,
+            )
+        elif isinstance(decoded, Tick):
+            for key, tally in answer.items():
+                if partition_of(key.encode()) == record.partition and tally.due <= decoded.as_of:
+                    answer[key] = msgspec.structs.replace(tally, aged=tally.aged + 1, due=2**63 - 1)
+    return answer
