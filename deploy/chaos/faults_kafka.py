@@ -85,7 +85,9 @@ async def _restart(chaos: Chaos, name: str, *, hard: bool) -> str:
     began = chaos.now()
     await chaos.running(name)
     if hard:
-        chaos.supervisor.kill(name)
+        killed = chaos.supervisor.kill(name)
+        while chaos.supervisor.pid(name) in {None, killed}:
+            await asyncio.sleep(0.1)
     else:
         await chaos.supervisor.restart(name)
     async with asyncio.timeout(BACK_WITHIN_SECONDS):

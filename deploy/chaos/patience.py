@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from aiokafka.errors import KafkaError
@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from deploy.demo.scenario import Scenario
 from deploy.stack.lag import LagReader
 from shared.streams import clients
-from shared.topics import CUSTOMER_EVENTS
+from shared.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, PROFILE_UPDATES, SEGMENT_UPDATES
 
 ANSWER_SECONDS = 10.0
 PAUSE_SECONDS = 0.3
@@ -21,6 +21,14 @@ T = TypeVar("T")
 
 class PatientLag(LagReader):
     """As LagReader, one question at a time, with new connections whenever the old ones gave no answer."""
+
+    inputs: Mapping[str, str] = {
+        "profile": CUSTOMER_EVENTS.name,
+        "segmenter": PROFILE_UPDATES.name,
+        "trigger-engine": SEGMENT_UPDATES.name,
+        "notifier": OUTREACH_COMMANDS.name,
+    }
+    """A service that was killed before its first commit is behind, not at rest."""
 
     def __init__(self, bootstrap: str) -> None:
         super().__init__(bootstrap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +15,9 @@ from shared.topics import CUSTOMER_EVENTS, PARTITIONS
 
 class LagReader:
     """`async with LagReader(bootstrap) as lag: await lag.read()`; keeps its connections open in between."""
+
+    inputs: Mapping[str, str] = {}
+    """Group → topic of which also partitions without a commit count, from their first record on."""
 
     def __init__(self, bootstrap: str) -> None:
         """Nothing is opened yet."""
@@ -34,10 +38,13 @@ class LagReader:
         await self._admin.close()
 
     async def read(self) -> dict[str, dict[str, int]]:
-        """Records between commit and end, by group and topic; partitions without a commit do not count."""
-        committed = {}
+        """Records between commit and end, by group and topic; partitions without a commit count only for `inputs`."""
+        committed = {
+            group: {TopicPartition(topic, number): 0 for number in range(PARTITIONS)}
+            for group, topic in self.inputs.items()
+        }
         for group, *_ in sorted(await self._admin.list_consumer_groups()):
-            committed[group] = {
+            committed[group] = committed.get(group, {}) | {
                 partition: position.offset
                 for partition, position in (await self._admin.list_consumer_group_offsets(group)).items()
                 if position.offset >= 0
