@@ -10,9 +10,7 @@ from typing import Any, Generic
 
 import msgspec
 
-from shared import codec
 from shared.chain import (
-    BEHAVIOUR,
     NEVER,
     NOWHERE,
     Checkpoint,
@@ -27,7 +25,7 @@ from shared.chain import (
 from shared.streams import linking
 from shared.streams.batch import Batch, Counts, Emit, Record
 from shared.streams.entry import Entry
-from shared.streams.fold import Columns, Context, Fold, Outcome, S
+from shared.streams.fold import Context, Fold, Outcome, S
 from shared.streams.head import (
     PARTITION_KEY,
     STATE_LIMIT,
@@ -37,19 +35,15 @@ from shared.streams.head import (
     decode_values,
     encode_values,
     pack,
-    unpack,
 )
+from shared.streams.in_force import Broadcast, InForce, Request
+from shared.streams.memory import Memory
 from shared.streams.outgoing import KEY_LIMIT, Outgoing, OversizedOutputError, Seal
 from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
-from shared.streams.store import Store
 from shared.topics import CUSTOMER_EVENTS, EPOCH, MAX_RECORD
 
-Broadcast = CutsPublished | PolicyPublished
-Request = ResyncRequested | Checkpoint
 PART = 2_000
 """Records of one part of a long answer: some 2 MB."""
-_broadcast = msgspec.json.Decoder(Broadcast | Request).decode
-"""A broadcast as kept in the partition values."""
 
 
 class Partition(Generic[S]):
@@ -60,14 +54,11 @@ class Partition(Generic[S]):
         self._scenario, self._off = scenario, off
         self._out = Outgoing(fold, partition, seal, off)
         self._front = fold.input == CUSTOMER_EVENTS.name
-        self.store = Store(fold.columns)
-        self._body = msgspec.msgpack.Encoder().encode
-        self._state = msgspec.msgpack.Decoder(fold.state).decode
+        self.memory = Memory(fold)
+        self.store = self.memory.store
         self.next, self.clock = 0, 0
         self._last: Origin = NOWHERE
-        self._broadcasts: dict[str, tuple[bytes, int]] = {}
-        self._versions: dict[str, tuple[int, str]] = {}
-        self._entries: dict[bytes, Entry[S]] = {}
+        self._in_force = InForce(fold, off)
         self._applied: Record | None = None
         self._quiet, self._since = True, 0
         self._rest: Iterator[Emit] = iter(())
@@ -83,7 +74,7 @@ class Partition(Generic[S]):
             if values.next < self.next and not last_wins:
                 return False
             self.next, self._last, self.clock = values.next, values.last, values.clock
-            self._broadcasts = values.broadcasts
+            self._in_force.restore(values.broadcasts)
             return True
         if last_wins:
             self.store.put(key, value)
@@ -92,15 +83,8 @@ class Partition(Generic[S]):
 
     def restored(self) -> None:
         """The changelog is read: rebuild the columns and take over what is in force."""
-        for tag, (raw, clock) in sorted(self._broadcasts.items()):
-            broadcast = _broadcast(raw)
-            self._versions[tag] = broadcast.version
-            if isinstance(broadcast, Broadcast):
-                self._adopt(broadcast, clock)
-        for row, value in enumerate(self.store.values):
-            head, body = unpack(value)
-            live = not head.links.redirect and not head.frozen
-            self.store.index(row, self._cells(head.due, live, self._load(head.schema, body)))
+        self._in_force.adopt_all()
+        self.memory.index()
 
     # --- one record
 
@@ -152,7 +136,7 @@ class Partition(Generic[S]):
     def _customer(self, record: Record, key: bytes, decoded: Any, origin: Origin) -> None:
         inner = not self._front and type(decoded) is Fragment
         try:
-            entry = self._entry(key)
+            entry = self.memory.entry(key)
         except UnicodeDecodeError as error:
             self._poison(record, error)
             return
@@ -220,7 +204,8 @@ class Partition(Generic[S]):
             raise ValueError(f"due: {outcome.due} is beyond what can be kept")
         size = entry.size + 2 * record_size
         if size > STATE_LIMIT and Rule.FROZEN not in self._off:
-            size = len(pack(Head(links=links), self._body(entry.state if outcome is None else outcome.state)))
+            state = entry.state if outcome is None else outcome.state
+            size = len(pack(Head(links=links), b"")) + self.memory.body_size(state)
         if size > MAX_RECORD and Rule.RECORD_LIMIT not in self._off:
             raise OversizedOutputError(
                 f"the customer's state would have {size} bytes, the limit of a record is {MAX_RECORD}"
@@ -255,14 +240,14 @@ class Partition(Generic[S]):
         self.clock = tick.as_of
         self.counts.ticks += 1
         for row in self.store.due_rows(tick.as_of).tolist():
-            entry = self._entry(self.store.keys[row])
+            entry = self.memory.entry(self.store.keys[row])
             if origin <= entry.origin or entry.links.redirect or entry.frozen:
                 continue
             taken = _Taken(record, origin, origin, entry.links, 0)
             if not self._step(entry, taken, partial(self.fold.on_time, entry.state)):
                 entry.due = NEVER  # not again at every tick; the customer's next record computes it anew
                 self._touch(entry, origin)
-        outputs = self.fold.after_tick(before, tick, self._columns())
+        outputs = self.fold.after_tick(before, tick, self.store.columns)
         self._quiet = self._quiet and not outputs
         record_of = self._out.record
         self._out.emits += [
@@ -282,20 +267,16 @@ class Partition(Generic[S]):
         return True
 
     def _broadcast(self, record: Record, broadcast: Broadcast, origin: Origin) -> None:
-        tag = "cuts.published" if type(broadcast) is CutsPublished else "policy.published"
-        in_force = self._versions.get(tag)
-        if in_force is not None and broadcast.version <= in_force:
+        if not self._in_force.is_news(broadcast):
             return
         try:
-            self._adopt(broadcast, self.clock)
+            self._in_force.adopt(broadcast, self.clock)
         except (ValueError, msgspec.ValidationError) as error:
             self._poison(record, error)
             return
         self._quiet = False
-        self._versions[tag] = broadcast.version
-        self._broadcasts = self._broadcasts | {tag: (codec.encode(broadcast), self.clock)}
-        for row in self.fold.touched(broadcast, self._columns()).tolist():
-            entry = self._entry(self.store.keys[row])
+        for row in self.fold.touched(broadcast, self.store.columns).tolist():
+            entry = self.memory.entry(self.store.keys[row])
             if origin <= entry.origin or entry.links.redirect or entry.frozen:
                 continue
             taken = _Taken(record, origin, origin, entry.links, 0)
@@ -307,30 +288,25 @@ class Partition(Generic[S]):
         if not isinstance(request, Request):
             self._poison(record, ValueError("the record has no key"))
             return False
-        tag = str(request.__struct_config__.tag)
-        in_force = self._versions.get(tag)
-        if in_force is not None and request.version <= in_force:
+        if not self._in_force.is_news(request):
             return False
         self._quiet = False
         if type(request) is ResyncRequested:
             self.clock = self.clock if self._front else max(self.clock, request.clock)
             self._forward(msgspec.structs.replace(request, clock=self.clock), origin)
-            for raw, _ in self._broadcasts.values():
-                known = _broadcast(raw)
-                if isinstance(known, Broadcast):
-                    self._forward(known, origin)
+            for broadcast in self._in_force.broadcasts():
+                self._forward(broadcast, origin)
             if self._front:
                 self._rest = self._told_again(record, origin)
         else:
             self._checkpoint = True
             self._forward(request, origin)
-        self._versions[tag] = request.version
-        self._broadcasts = self._broadcasts | {tag: (codec.encode(request), self.clock)}
+        self._in_force.keep(request, self.clock)
         return True
 
     def _told_again(self, record: Record, origin: Origin) -> Iterator[Emit]:
         for key in self.store.keys:
-            entry = self._entries.get(key) or self._stored(key)
+            entry = self.memory.look(key)
             if entry.links.redirect or entry.frozen:
                 continue
             try:
@@ -344,63 +320,19 @@ class Partition(Generic[S]):
                 continue
             yield from emits
 
-    def _adopt(self, broadcast: Broadcast, clock: int) -> None:
-        asked = broadcast.behaviour if type(broadcast) is PolicyPublished else 1
-        if asked > BEHAVIOUR and Rule.BEHAVIOUR not in self._off:
-            raise BrokenInvariantError(
-                f"the policy switches behaviour {asked} on, this code knows up to {BEHAVIOUR}: deploy before publishing"
-            )
-        self.fold.adopt(broadcast, clock)
-
     def _forward(self, broadcast: Tick | Broadcast | Request, origin: Origin) -> None:
         if self.fold.output is not None:
             forwarded = msgspec.structs.replace(broadcast, origin=origin)
             self._out.emits.append(self._out.record(self.fold.output, None, forwarded, partition=self.partition))
 
+    def _touch(self, entry: Entry[S], place: Origin) -> None:
+        self._quiet = False
+        self.memory.touch(entry, place)
+
     def _poison(self, record: Record, error: Exception, customer: str | None = None) -> None:
         self.counts.poison += 1
         self._quiet = False
         self._out.bury(record, error, customer)
-
-    # --- memory
-
-    def _entry(self, key: bytes) -> Entry[S]:
-        entry = self._entries.get(key)
-        if entry is None:
-            entry = self._entries[key] = self._stored(key)
-        return entry
-
-    def _stored(self, key: bytes) -> Entry[S]:
-        name, value = key.decode(), self.store.get(key)
-        if value is None:
-            return Entry(key, name, self.fold.empty(), self.fold.schema)
-        head, body = unpack(value)
-        state = self._load(head.schema, body)
-        entry = Entry.stored(key, name, head, state, size=len(value), schema=self.fold.schema)
-        entry.row = self.store.rows[key]
-        entry.cells = self._cells(entry.due, entry.live, entry.state)
-        return entry
-
-    def _load(self, schema: int, body: bytes) -> S:
-        return self._state(body) if schema == self.fold.schema else self.fold.upgrade(schema, body)
-
-    def _touch(self, entry: Entry[S], place: Origin) -> None:
-        entry.origin, entry.dirty = place, True
-        entry.counter += 1
-        self._quiet = False
-        if entry.row < 0:
-            entry.row = self.store.put(entry.key, b"")
-        cells = self._cells(entry.due, entry.live, entry.state)
-        if cells != entry.cells:
-            self.store.index(entry.row, cells)
-            entry.cells = cells
-
-    def _cells(self, due: int, live: bool, state: S) -> tuple[int, ...]:  # noqa: FBT001
-        """Values of the store's columns."""
-        return (due if live else NEVER, live, *self.fold.row(state))
-
-    def _columns(self) -> Columns:
-        return self.store.columns
 
     # --- the end of a batch
 
@@ -417,13 +349,8 @@ class Partition(Generic[S]):
     def drain(self) -> Batch:
         """Everything since the last drain, as effects; the partition's memory already holds the new state."""
         self._out.emits += self._rest
-        customers = []
-        for entry in self._entries.values():
-            if entry.dirty:
-                value = entry.pack(self._body)
-                self.store.put(entry.key, value)
-                customers.append((entry.key, value))
-        values = PartitionValues(self.next, self._last, self.clock, self._broadcasts)
+        customers = list(self.memory.changed())
+        values = PartitionValues(self.next, self._last, self.clock, self._in_force.kept)
         emits, letters = self._out.take()
         batch = Batch(
             emits=emits + letters,
@@ -436,7 +363,7 @@ class Partition(Generic[S]):
             poison=len(letters),
             checkpoint=self._checkpoint,
         )
-        self._entries, self._quiet, self._since, self._checkpoint = {}, True, 0, False
+        self._quiet, self._since, self._checkpoint = True, 0, False
         return batch
 
 

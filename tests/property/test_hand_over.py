@@ -95,7 +95,7 @@ def _differences(
     wrong = []
     for name in IDS:
         group = [other for other in IDS if _find(roots, other) == name]
-        entries = [workers[hop, partition_of(name.encode())].core._entry(name.encode()) for hop in range(3)]
+        entries = [workers[hop, partition_of(name.encode())].core.memory.entry(name.encode()) for hop in range(3)]
         if not group:
             wrong += [f"{name} hop {hop}: no redirect" for hop, entry in enumerate(entries) if not entry.links.redirect]
         elif total := sum(bought[other] for other in group):

@@ -213,7 +213,7 @@ def _ended(seed: int, lost: set[int], chain: Chain) -> tuple[list[Core], set[str
 
 def _facts(cores: Sequence[Core], key: bytes) -> tuple[Any, ...]:
     """What the later hops know of a customer that came from upstream; contacts of page views travel with a resync already."""
-    heard, decided = cores[1]._entry(key).state, cores[2]._entry(key).state
+    heard, decided = cores[1].memory.entry(key).state, cores[2].memory.entry(key).state
     assert isinstance(heard, Customer)
     assert isinstance(decided, Decided)
     profile = msgspec.structs.replace(heard.profile, contacts={})

@@ -66,7 +66,7 @@ def _folded(make: Make, home: int, log: Sequence[Kept]) -> tuple[Partition[Any],
 
 def _states(core: Partition[Any], clean: Partition[Any]) -> Iterator[str]:
     for key in sorted(core.store.rows.keys() | clean.store.rows.keys()):
-        one, other = core._entry(key), clean._entry(key)
+        one, other = core.memory.entry(key), clean.memory.entry(key)
         if (one.state, one.due, one.links) != (other.state, other.due, other.links):
             yield f"{key.decode()}: stored {one.state} {one.links}, folded {other.state} {other.links}"
     if core.clock != clean.clock:
@@ -143,7 +143,7 @@ def _linked(stored: dict[tuple[int, int], Partition[Any]], script: Script) -> It
             bought[(line.record.key or b"").decode()] += order["amount"]
     groups = persons(script)
     for name in NAMES:
-        entries = [stored[hop, partition_of(name.encode())]._entry(name.encode()) for hop in range(3)]
+        entries = [stored[hop, partition_of(name.encode())].memory.entry(name.encode()) for hop in range(3)]
         if name not in groups:
             yield from (
                 f"{name} hop {hop}: no redirect" for hop, entry in enumerate(entries) if not entry.links.redirect
@@ -159,4 +159,4 @@ def _linked(stored: dict[tuple[int, int], Partition[Any]], script: Script) -> It
 
 
 def _states_of(stored: dict[tuple[int, int], Partition[Any]], name: str, hops: int) -> list[Any]:
-    return [stored[hop, partition_of(name.encode())]._entry(name.encode()).state for hop in range(hops)]
+    return [stored[hop, partition_of(name.encode())].memory.entry(name.encode()).state for hop in range(hops)]

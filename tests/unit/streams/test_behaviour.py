@@ -14,7 +14,7 @@ from shared.codec import encode
 from shared.events import OrderPlaced
 from shared.instants import parse_zone
 from shared.policy import parse_policy
-from shared.streams import partition as engine
+from shared.streams import in_force as engine
 from shared.streams.batch import Batch
 from shared.streams.fold import Context, Outcome
 from shared.streams.head import PARTITION_KEY

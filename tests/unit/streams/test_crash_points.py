@@ -99,6 +99,6 @@ def _workers(world: World, off: Off) -> list[Worker]:
 
 
 def _state(worker: Worker, key: str, kind: type[Any]) -> Any:
-    state = worker.core._entry(key.encode()).state
+    state = worker.core.memory.entry(key.encode()).state
     assert isinstance(state, kind)
     return state

@@ -69,14 +69,14 @@ def test_a_record_nested_too_deep_is_poison(*, closed: bool) -> None:
     core, batch = _lived([(b"ann", deep), (b"ann", _order())])
 
     assert batch.poison == 1
-    assert core._entry(b"ann").state.total == 1
+    assert core.memory.entry(b"ann").state.total == 1
 
 
 def test_a_due_instant_that_cannot_be_kept_is_poison() -> None:
     core, batch = _lived([(b"ann", _order("far")), (b"ann", _order())], FarAway)
 
     assert batch.poison == 1
-    assert core._entry(b"ann").state.orders == {"o": 1}
+    assert core.memory.entry(b"ann").state.orders == {"o": 1}
 
 
 def test_a_state_that_no_broker_takes_is_refused_with_the_record_that_made_it() -> None:
@@ -85,7 +85,7 @@ def test_a_state_that_no_broker_takes_is_refused_with_the_record_that_made_it() 
 
     assert batch.poison == 1
     assert max(len(value) for _, value in batch.customers) < BROKER_LIMIT
-    assert set(core._entry(b"ann").state.orders) == {"0" * 1_000, "1" * 250_000, "small"}
+    assert set(core.memory.entry(b"ann").state.orders) == {"0" * 1_000, "1" * 250_000, "small"}
 
 
 def test_ids_that_events_name_count_to_the_size_of_a_state() -> None:
@@ -122,15 +122,15 @@ def test_a_link_to_an_id_too_long_to_be_written_to_is_poison_and_leaves_the_cust
     )
 
     assert batch.poison == 1
-    assert core._entry(b"ann").state.total == 2
-    assert not core._entry(b"ann").links.redirect
+    assert core.memory.entry(b"ann").state.total == 2
+    assert not core.memory.entry(b"ann").links.redirect
 
 
 def test_a_state_that_cannot_be_surrendered_is_poison() -> None:
     core, batch = _lived([(b"ann", _order()), (b"ann", encode(Linked("bob")))], Clinging)
 
     assert batch.poison == 1
-    assert not core._entry(b"ann").links.redirect
+    assert not core.memory.entry(b"ann").links.redirect
 
 
 def test_a_fragment_that_cannot_be_read_is_poison() -> None:
@@ -138,4 +138,4 @@ def test_a_fragment_that_cannot_be_read_is_poison() -> None:
     core, batch = _lived([(b"bob", encode(fragment)), (b"bob", _order())])
 
     assert batch.poison == 1
-    assert core._entry(b"bob").state.total == 1
+    assert core.memory.entry(b"bob").state.total == 1

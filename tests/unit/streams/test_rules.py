@@ -150,7 +150,7 @@ async def _total_after_rebalance(off: Off) -> tuple[int, list[int]]:
     late = [Stored(1, b"ann", _order(1)), Stored(2, b"ann", _order(2))]
     host, consumer, _ = _host([late], off | {Rule.CONTIGUOUS}, rebalance_at=0)
     await host._turn()
-    return host.rounds.owned[0]._entry(b"ann").state.total, consumer.sought
+    return host.rounds.owned[0].memory.entry(b"ann").state.total, consumer.sought
 
 
 async def test_rule_7_what_was_fetched_across_a_rebalance_is_fetched_again_from_the_right_place() -> None:
@@ -258,7 +258,7 @@ def test_rule_11_an_exception_in_a_step_rejects_that_record_alone() -> None:
         core.apply(Stored(offset, b"ann", order))
 
     assert core.drain().poison == 1
-    assert core._entry(b"ann").state.total == 2
+    assert core.memory.entry(b"ann").state.total == 2
     with pytest.raises(ZeroDivisionError):
         _partition(_without(Rule.POISON)).apply(Stored(0, b"ann", _order(1, "poison")))
 
@@ -276,7 +276,7 @@ def test_rule_11_in_a_tick_each_customer_is_a_unit_of_its_own() -> None:
     core.apply(Stored(3, None, encode(Tick(9_000, scenario=True))))
     core.apply(Stored(4, None, encode(Tick(9_500, scenario=True))))
 
-    assert [core._entry(name).state.aged for name in (b"ann", b"bob", b"cat")] == [1, 0, 1]
+    assert [core.memory.entry(name).state.aged for name in (b"ann", b"bob", b"cat")] == [1, 0, 1]
     assert core.drain().poison == 1, "once, not at every tick"
 
 
@@ -293,7 +293,7 @@ def _total_of_a_fat_customer(off: Off, monkeypatch: pytest.MonkeyPatch) -> tuple
         core.apply(Stored(offset, b"ann", _order(offset, f"order-with-a-long-name-{offset:030d}")))
         if offset % 7 == 0:
             core.drain()
-    return core._entry(b"ann").state.total, core.counts.poison
+    return core.memory.entry(b"ann").state.total, core.counts.poison
 
 
 def test_rule_11_a_state_above_the_limit_is_frozen_wherever_batches_end(monkeypatch: pytest.MonkeyPatch) -> None:

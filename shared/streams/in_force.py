@@ -1,0 +1,75 @@
+"""The broadcasts in force in one partition: cuts, policy, and the requests already served; each applies once, by its version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from shared import codec
+from shared.chain import BEHAVIOUR, Checkpoint, CutsPublished, PolicyPublished, ResyncRequested
+from shared.streams.fold import Fold
+from shared.streams.rules import BrokenInvariantError, Off, Rule
+
+Broadcast = CutsPublished | PolicyPublished
+Request = ResyncRequested | Checkpoint
+Kept = Mapping[str, tuple[bytes, int]]
+"""Tag → the encoded broadcast and the clock when it came into force: a part of the partition values."""
+_decode = msgspec.json.Decoder(Broadcast | Request).decode
+
+
+class InForce:
+    """`kept` is never changed in place: partition values may hold on to it."""
+
+    def __init__(self, fold: Fold[Any], off: Off) -> None:
+        self._fold, self._off = fold, off
+        self.kept: dict[str, tuple[bytes, int]] = {}
+        self._versions: dict[str, tuple[int, str]] = {}
+
+    def restore(self, kept: dict[str, tuple[bytes, int]]) -> None:
+        """From partition values; `adopt_all` once the last were read."""
+        self.kept = kept
+
+    def adopt_all(self) -> None:
+        """Have the fold take over what is in force."""
+        for tag, (raw, clock) in sorted(self.kept.items()):
+            broadcast = _decode(raw)
+            self._versions[tag] = broadcast.version
+            if isinstance(broadcast, Broadcast):
+                self._adopt(broadcast, clock)
+
+    def is_news(self, broadcast: Broadcast | Request) -> bool:
+        """Whether its version is above the one in force."""
+        version = self._versions.get(_tag(broadcast))
+        return version is None or broadcast.version > version
+
+    def adopt(self, broadcast: Broadcast, clock: int) -> None:
+        """In force from now on; whatever the fold raises, nothing has changed then."""
+        self._adopt(broadcast, clock)
+        self.keep(broadcast, clock)
+
+    def keep(self, broadcast: Broadcast | Request, clock: int) -> None:
+        """Remember it as served."""
+        tag = _tag(broadcast)
+        self._versions[tag] = broadcast.version
+        self.kept = self.kept | {tag: (codec.encode(broadcast), clock)}
+
+    def broadcasts(self) -> Iterator[Broadcast]:
+        """Cuts and policy in force."""
+        for raw, _ in self.kept.values():
+            known = _decode(raw)
+            if isinstance(known, Broadcast):
+                yield known
+
+    def _adopt(self, broadcast: Broadcast, clock: int) -> None:
+        asked = broadcast.behaviour if type(broadcast) is PolicyPublished else 1
+        if asked > BEHAVIOUR and Rule.BEHAVIOUR not in self._off:
+            raise BrokenInvariantError(
+                f"the policy switches behaviour {asked} on, this code knows up to {BEHAVIOUR}: deploy before publishing"
+            )
+        self._fold.adopt(broadcast, clock)
+
+
+def _tag(broadcast: Broadcast | Request) -> str:
+    return str(broadcast.__struct_config__.tag)
