@@ -45,7 +45,7 @@ lock: $(VENV)/.dev ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 	@cp requirements.lock requirements-faust.lock  # the same versions wherever Faust's bounds allow them
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra faust -o requirements-faust.lock
-	for peer in quix faust; do $(BIN)/uv pip compile $(LOCK) deploy/bench/peers/$$peer.in -o deploy/bench/peers/$$peer.lock; done
+	$(BIN)/uv pip compile $(LOCK) deploy/bench/peers/quix.in -o deploy/bench/peers/quix.lock
 
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from deploy.bench.peers.environments import UnavailableError, interpreter
 
 ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
+FAUST_LOCK = ROOT / "requirements-faust.lock"
 JOB = "deploy.bench.aggregator"
 OURS, FAUST_HOST, QUIX, FAUST, PLAIN = (
     "Huitou",
@@ -62,13 +62,11 @@ async def _quix(home: Path) -> Host:
 
 
 async def _faust(home: Path) -> Host:
-    python = await interpreter(home / "faust", HERE / "faust.lock")
+    python = await interpreter(home / "faust", FAUST_LOCK)
     return Host(FAUST, (str(python), "-m", f"{JOB}.stock_faust", "worker", "-l", "warn"), rounds=1)
 
 
 async def _faust_host(home: Path) -> Host:
-    if importlib.util.find_spec("shared.streams.faust_host") is None:
-        raise UnavailableError("this checkout has no Faust host (shared/streams/faust_host.py)")
-    python = await interpreter(home / "faust-host", ROOT / "requirements-faust.lock")
+    python = await interpreter(home / "faust", FAUST_LOCK)
     env = {"HUITOU_HOST": "faust"}
     return Host(FAUST_HOST, (str(python), "-m", f"{JOB}.ours"), env=env, changelog=True, rounds=1)
