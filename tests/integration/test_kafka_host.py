@@ -104,10 +104,9 @@ async def test_from_one_worker_to_four_and_back_while_it_flows(kafka: str) -> No
 async def test_more_workers_than_partitions(kafka: str) -> None:
     with contextlib.ExitStack() as stack:
         workers = [stack.enter_context(worker(kafka)) for _ in range(2)]
-        crowd = [await _member(kafka) for _ in range(topics.PARTITIONS)]
+        crowd = await asyncio.gather(*(_member(kafka) for _ in range(topics.PARTITIONS)))
         await feed(kafka, 100, per_second=500)
-        for member in crowd:
-            await member.stop()
+        await asyncio.gather(*(member.stop() for member in crowd))
         await caught_up(kafka)
         for each in workers:
             each.terminate()
@@ -141,7 +140,7 @@ async def test_a_refused_produce_ends_the_process_and_commits_nothing(kafka: str
     assert code == FATAL
     assert "MessageSizeTooLarge" in said
     committed = await clients.commits(kafka, "profile", topics.CUSTOMER_EVENTS.name)
-    assert {commit.offset for commit in committed.values()} == {0}
+    assert {commit.offset for commit in committed.values()} <= {0}
 
 
 @on_either_host

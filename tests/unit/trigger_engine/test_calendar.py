@@ -157,7 +157,7 @@ def test_what_is_no_date_is_no_birthday(birthday: str) -> None:
 def test_an_unknown_zone_falls_back_to_the_shops() -> None:
     assert zone_or("Mars/Base", SHANGHAI) is SHANGHAI
     assert zone_or("", SHANGHAI) is SHANGHAI
-    assert zone_or("America/New_York", SHANGHAI) is NEW_YORK
+    assert str(zone_or("America/New_York", SHANGHAI)) == "America/New_York"
 
 
 def test_a_gap_ends_once() -> None:
