@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 FAUST := .venv-faust
 BIN := $(VENV)/bin
+SHARED := --numprocesses=2 --dist=loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
@@ -19,10 +20,10 @@ up: $(VENV)/.runtime ## the whole product, empty, until Ctrl-C
 	@$(BIN)/python -m deploy.stack up
 
 test: $(VENV)/.dev $(FAUST)/.runtime ## all tests, on a real broker and database
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest $(SHARED) $(PYTEST)
 
 unit: $(VENV)/.dev ## the tests that need no broker, in a minute
-	@$(BIN)/python -m pytest tests/unit tests/property tests/contract $(PYTEST)
+	@$(BIN)/python -m pytest $(SHARED) tests/unit tests/property tests/contract $(PYTEST)
 
 check: $(VENV)/.dev ## style, types and import contracts
 	$(BIN)/ruff check .

@@ -119,7 +119,10 @@ def test_every_package_is_listed() -> None:
     assert listed == found
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-faust.lock", "deploy/bench/peers/quix.lock")
+
+
+@pytest.mark.parametrize("lock", LOCKS)
 def test_locks_pin_every_package_by_hash_and_name_no_host(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     requirements = text.replace("\\\n", " ").splitlines()
@@ -138,20 +141,20 @@ def test_both_locks_agree() -> None:
     assert pins("requirements.lock") <= pins("requirements-dev.lock")
 
 
+@pytest.mark.parametrize("processes", [(), ("--numprocesses=2",)], ids=["one process", "shared"])
 def test_a_data_test_that_is_skipped_although_the_data_is_there_fails_the_run(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, processes: tuple[str, ...]
 ) -> None:
     pytester.makeini("[pytest]\nmarkers =\n    data: needs data")
     pytester.makeconftest(
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from tests.conftest import pytest_configure, pytest_runtest_makereport\n"
-        "from tests.conftest import pytest_sessionfinish, pytest_terminal_summary\n"
+        "from tests.conftest import pytest_configure, pytest_sessionfinish, pytest_terminal_summary\n"
     )
     pytester.makepyfile("import pytest\n\n@pytest.mark.data\ndef test_it():\n    pytest.skip('no time')\n")
     monkeypatch.setenv("HUITOU_DATA", str(pytester.path))
-    there = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    there = pytester.runpytest_subprocess("-p", "no:cacheprovider", *processes)
     monkeypatch.setenv("HUITOU_DATA", str(pytester.path / "elsewhere"))
-    elsewhere = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    elsewhere = pytester.runpytest_subprocess("-p", "no:cacheprovider", *processes)
 
     there.stdout.fnmatch_lines(["*data tests skipped although the data is there*", "*::test_it"])
     assert (there.ret, elsewhere.ret) == (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.OK)
