@@ -67,7 +67,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             batch = read_batch((record for records in fetched.values() for record in records), self._seal)
             await self._write(batch)
             await self._commit(batch)
-            if batch.commands:
+            if batch.commands or batch.receipts:
                 bell.ring()
         if self._contacts_until:
             await self._let_commands_in()
