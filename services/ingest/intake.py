@@ -72,6 +72,10 @@ class Intake:
         await self._publish(request)
         return outcomes
 
+    def now_ms(self) -> int:
+        """Wall time, ms."""
+        return self._now_ms()
+
     async def ready(self) -> bool:
         """Whether the broker answers."""
         return await self._publisher.ready()

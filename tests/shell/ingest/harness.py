@@ -64,7 +64,7 @@ class Shopfront:
         self.seconds = 0.0
         desk = Desk(Shop(), Pepper(bytes(range(32))))
         memory = SealMemory(lambda: self.seconds)
-        intake = Intake(desk, self.keyring, self.publisher, memory, now_ms=lambda: NOW)
+        intake = Intake(desk, self.keyring, self.publisher, memory, now_ms=lambda: NOW + int(self.seconds * 1_000))
         app = create_app(intake, Gate(WriteKeys.load(keys), lambda: self.seconds))
         transport = httpx2.ASGITransport(app)
         self.client = httpx2.AsyncClient(transport=transport, base_url="http://ingest")
