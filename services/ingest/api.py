@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.ingest.answers import answer, error
+from services.ingest.answers import answer, error, per_item
 from services.ingest.bodies import basic_user, read_body, traceparent
 from services.ingest.gate import Gate
-from services.ingest.intake import Intake
+from services.ingest.intake import Intake, Outcome
 from services.ingest.strict_json import JsonRefusedError, parse, parse_batch
 from services.ingest.typed_api import typed_events
+from services.ingest.typed_desk import Note, Result
 
 SEGMENT_KINDS: Final = {"track": "t", "identify": "i", "page": "p", "screen": "s", "group": "g", "alias": "a"}
 
@@ -52,8 +53,8 @@ def _segment_batch(intake: Intake, gate: Gate) -> Handler:
         raw = await read_body(request)
         body = parse_batch(raw, "batch")
         source = gate.live(basic_user(request) or body.envelope.get("writeKey"))
-        await intake.segment(body.items, source=source, raw=raw, traceparent=traceparent(request))
-        return answer(200, {"success": True})
+        outcomes = await intake.segment(body.items, source=source, raw=raw, traceparent=traceparent(request))
+        return _segment_answer(request, outcomes)
 
     return batch
 
@@ -69,3 +70,16 @@ def _segment_one(intake: Intake, gate: Gate, kind: str) -> Handler:
         return answer(200, {"success": True})
 
     return one
+
+
+def _segment_answer(request: Request, outcomes: Sequence[Outcome]) -> Response:
+    """What SDKs expect; per item for whoever asks for it as RFC 7240 has it (the console, when it sends an event again)."""
+    if "return=representation" in request.headers.get("prefer", ""):
+        return per_item([_result(outcome) for outcome in outcomes])
+    return answer(200, {"success": True})
+
+
+def _result(outcome: Outcome) -> Result:
+    if outcome.refusal is None:
+        return Result(outcome.id, "accepted")
+    return Result(outcome.id, "rejected", Note(outcome.refusal.path, outcome.refusal.reason))
