@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console.letters import Letter, State
@@ -114,10 +115,10 @@ async def ids(connection: AsyncConnection, wanted: Search, *, limit: int) -> lis
 
 
 async def whole_id(connection: AsyncConnection, prefix: str) -> str | None:
-    """The id that begins so; None if there is none or more than one."""
-    if len(prefix) < SHORTEST_PREFIX:
-        return None
-    query = sa.select(letter.c.id).where(letter.c.id.startswith(prefix, autoescape=True)).limit(2)
+    """The id that is, or alone begins with, these characters (at least SHORTEST_PREFIX); None if there is none."""
+    begins = letter.c.id.startswith(prefix, autoescape=True) if len(prefix) >= SHORTEST_PREFIX else sa.false()
+    same = letter.c.id == prefix
+    query = sa.select(letter.c.id).where(same | begins).order_by(same.desc()).limit(2)
     named = list((await connection.scalars(query)).all())
     return prefix if prefix in named else named[0] if len(named) == 1 else None
 
@@ -159,7 +160,7 @@ def _states() -> tuple[sa.Subquery, sa.Case[Any]]:
     settled = (
         sa.select(letter_action.c.letter, letter_action.c.action, letter_action.c.arrived)
         .where(letter_action.c.action.in_(SETTLING))
-        .distinct(letter_action.c.letter)
+        .ext(distinct_on(letter_action.c.letter))
         .order_by(letter_action.c.letter, letter_action.c.number.desc())
         .subquery("settled")
     )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +70,17 @@ class Shop:
                     letter: dict[str, Any] = found["letters"][0]
                     return letter
                 await asyncio.sleep(0.2)
+
+    def command(self, *arguments: str) -> str:
+        """What `services.console letters` says in the environment of the stack."""
+        told = subprocess.run(
+            [sys.executable, "-m", "services.console", "letters", *arguments],
+            env={**os.environ, **self.stack.environment(), "COLUMNS": "240"},
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        return told.stdout
 
     async def replay(self, letter: str, **body: Any) -> Any:
         answer = await self.call("POST", f"/api/v1/letters/{letter}/replay", body)
@@ -134,9 +148,13 @@ async def test_a_poison_record_is_found_mended_and_replayed_with_one_effect(shop
     await shop.settled()
     assert await customer_total(shop) == (1, 12_000)
 
+    assert "put back" not in shop.command("replay", letter["id"], "--lang", "en")
+    assert "amount" in shop.command("search", "--state", "replayed")
+    assert '"order_id": "o-poison"' in shop.command("show", letter["id"][:8], "--operator", "bob")
     shown = (await shop.call("GET", f"/api/v1/letters/{letter['id']}")).json()
     done = [(each["action"], each["operator"]) for each in shown["history"]]
-    assert done == [(action, "alice") for action in ("opened", "replaying", "replayed", "replaying", "replayed")]
+    acts = ("opened", "replaying", "replayed", "replaying", "replayed")
+    assert done == [*((action, "alice") for action in acts), ("opened", "bob")]
     assert shown["state"] == "replayed"
 
 

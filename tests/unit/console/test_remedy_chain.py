@@ -112,7 +112,7 @@ def season(bad: dict[str, Bad]) -> Chain:
             rule["when"]["days"] = 10
     chain.world.put(CUSTOMER_EVENTS.name, None, PolicyPublished(policy["version"], policy), partition=PLACE)
     chain.order(1, 0)
-    chain.tick(0.5)
+    chain.tick(8)
     chain.run()
     chain.bad = bad
     chain.tick(12)
