@@ -34,7 +34,7 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     sandbox: Path
     """The same accounts as the sandbox checks them."""
     operators: Path
-    """Who may open letters over HTTP; not made: nobody may until somebody is added (`services.console operators`)."""
+    """Who may open letters over HTTP: nobody, until somebody is added (`services.console operators`)."""
 
     def read_write_key(self) -> str:
         """`hk_….…`, the user name of HTTP basic authentication at ingest."""
@@ -71,6 +71,8 @@ def ensure(directory: Path) -> Secrets:
         Pepper.create(files.pepper)
     if not files.write_key.exists():
         create_private(files.write_key, add_key(files.write_keys, SOURCE, [Scope.LIVE, Scope.IMPORT]).encode("ascii"))
+    if not files.operators.exists():
+        create_private(files.operators, b'{"operators":{}}')
     if not files.sandbox.exists():
         create_private(files.sandbox, msgspec.json.encode(_accounts()))
     if not files.providers.exists():
