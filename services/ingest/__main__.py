@@ -19,10 +19,12 @@ from rich.console import Console
 
 from services.ingest import clock_process, http_process
 from services.ingest.csv_import import MAX_LAG, Columns, read_history, send_history, summary
+from services.ingest.hooks.commands import add_commands
+from services.ingest.hooks.sources import HookSourcesError
 from services.ingest.identifiers import PepperError
 from services.ingest.order_history import HistoryRefusedError, Terms, local_instant
 from services.ingest.progress import ImportProgress
-from services.ingest.settings import ClockSettings, HttpSettings, ImportSettings, KeysSettings
+from services.ingest.settings import ClockSettings, HooksSettings, HttpSettings, ImportSettings, KeysSettings
 from services.ingest.write_keys import Scope, WriteKeysError, add_key, revoke_key
 from shared import clock, log
 from shared.instants import parse_instant, parse_zone
@@ -40,7 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = given.run(given)
     except ValidationError as error:
         return _refuse("; ".join(f"HUITOU_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors()))
-    except (PepperError, SealingError, WriteKeysError, HistoryRefusedError, msgspec.DecodeError, OSError) as error:
+    except (
+        PepperError,
+        SealingError,
+        WriteKeysError,
+        HookSourcesError,
+        HistoryRefusedError,
+        msgspec.DecodeError,
+        OSError,
+    ) as error:
         return _refuse(str(error))
     except KafkaError as error:
         return _refuse(f"the broker failed: {error}")
@@ -116,12 +126,17 @@ def _revoke_key(given: argparse.Namespace) -> int:
     return 0
 
 
+def _hooks_file() -> Path:
+    return HooksSettings().hooks_file
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="services.ingest", description="The entrance for everything a shop sends.")
     commands = parser.add_subparsers(required=True, metavar="command")
     commands.add_parser("http", help="serve events over HTTP on 127.0.0.1").set_defaults(run=_http)
     commands.add_parser("clock", help="write time into every partition").set_defaults(run=_clock)
     _import_parser(commands.add_parser("import", help="order history from a CSV file"))
+    add_commands(commands.add_parser("hooks", help="systems that may call /hooks/…"), _hooks_file)
     keys = commands.add_parser("keys", help="write keys").add_subparsers(required=True, metavar="action")
     add = keys.add_parser("add", help="a new key, printed once")
     add.add_argument("--source", required=True, help="name of the sender, e.g. shop")

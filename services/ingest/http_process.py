@@ -9,6 +9,8 @@ from fastapi import FastAPI
 
 from services.ingest.app import create_app
 from services.ingest.gate import Gate
+from services.ingest.hooks import api as hooks
+from services.ingest.hooks.sources import HookSources
 from services.ingest.intake import Intake
 from services.ingest.publisher import KafkaPublisher
 from services.ingest.seal_memory import SealMemory
@@ -29,7 +31,9 @@ def create(settings: HttpSettings) -> FastAPI:
     publisher = KafkaPublisher(settings.kafka)
     memory = SealMemory(clock.monotonic)
     intake = Intake(settings.desk(), Keyring.load(settings.keyring), publisher, memory, now_ms=clock.now_ms)
-    return create_app(intake, Gate(WriteKeys.load(settings.write_keys_file), clock.monotonic), publisher)
+    gate = Gate(WriteKeys.load(settings.write_keys_file), clock.monotonic)
+    webhooks = hooks.routes(intake, HookSources(settings.hooks_file, clock.monotonic), clock.now_ms)
+    return create_app(intake, gate, publisher, webhooks=webhooks)
 
 
 def serve(settings: HttpSettings) -> None:
