@@ -9,7 +9,7 @@ from deploy.oracle.acceptance import Taken, take
 from deploy.oracle.answers import Answer, CustomerAnswer, Moved
 from deploy.oracle.browsing import visible_times
 from deploy.oracle.lifecycle import stage, turning_points, warned
-from deploy.oracle.log import CutsTold, PartitionLog, PolicyTold, read_partition
+from deploy.oracle.log import CutsTold, PartitionLog, PolicyTold, SourceTold, read_partition
 from deploy.oracle.portrait import History, portrait
 from deploy.oracle.reader import LogRecord
 from deploy.oracle.rfm import Measure, Score, measure_of, score_of
@@ -46,17 +46,20 @@ def _live(customer: str, log: PartitionLog, shop: Shop, *, scenario: bool) -> Cu
     times = visible_times((one.fact.product, one.at) for one in beats if isinstance(one.fact, ProductViewed))
     visible = {one.told.offset: seen for one, seen in zip(beats, times, strict=True)}
     life = _Life(customer, log, shop)
-    story: list[tuple[int, Taken | CutsTold | PolicyTold]] = [(one.told.offset, one) for one in taken]
+    story: list[tuple[int, Taken | CutsTold | PolicyTold | SourceTold]] = [(one.told.offset, one) for one in taken]
     story += [(cuts.offset, cuts) for cuts in log.cuts]
     story += [(policy.offset, policy) for policy in log.policies]
+    story += [(source.offset, source) for source in log.sources]
     for offset, event in sorted(story, key=lambda chapter: chapter[0]):
         life.pass_time(offset)
         if isinstance(event, Taken):
             life.hear(event, visible.get(offset, (0, 0)))
         elif isinstance(event, CutsTold):
             life.be_ranked(event)
-        else:
+        elif isinstance(event, PolicyTold):
             life.obey(event)
+        else:
+            life.hear_of(event)
     life.pass_time(NEVER)
     return life.answer(taken)
 
@@ -105,7 +108,12 @@ class _Life:
 
     def obey(self, told: PolicyTold) -> None:
         """A policy comes into force."""
-        self.desk.adopt(told)
+        self.desk.adopt(told, whole=self._whole())
+        self.due_known = False
+
+    def hear_of(self, told: SourceTold) -> None:
+        """A source has told everything up to some instant."""
+        self.desk.hear_of(told, whole=self._whole())
         self.due_known = False
 
     def answer(self, taken: Sequence[Taken]) -> CustomerAnswer:
@@ -164,8 +172,12 @@ class _Life:
             self.measures.append((offset, self.measure))
         changes = self._move(now, cause)
         self.due_known = False
-        whole = self.history.aliases <= {self.customer}
-        self.desk.step(Step(now, as_of, self.profile, whole=whole, changes=changes, taken=taken, visible=visible))
+        self.desk.step(
+            Step(now, as_of, self.profile, whole=self._whole(), changes=changes, taken=taken, visible=visible)
+        )
+
+    def _whole(self) -> bool:
+        return self.history.aliases <= {self.customer}
 
     def _move(self, now: int, cause: Cause) -> tuple[Moved, ...]:
         """Where he stands now; returns the changes that took him there."""

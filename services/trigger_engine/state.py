@@ -52,6 +52,8 @@ class Candidate(msgspec.Struct, frozen=True, array_like=True):
     product: str = ""
     until: int = 0
     """Waiting: the instant at which it is looked at again; 0: in the next step of this customer."""
+    held: bool = False
+    """Waiting: for sources; looked at again before `until` once they have told everything."""
 
 
 class Use(msgspec.Struct, frozen=True, array_like=True, order=True):

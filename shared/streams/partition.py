@@ -20,6 +20,7 @@ from shared.chain import (
     Origin,
     PolicyPublished,
     ResyncRequested,
+    SourceCompleted,
     Tick,
 )
 from shared.streams import linking, poison_limit
@@ -110,7 +111,7 @@ class Partition(Generic[S]):
         kind = type(decoded)
         if kind is Tick:
             return self._tick(record, decoded, origin)
-        if kind is CutsPublished or kind is PolicyPublished:
+        if kind is CutsPublished or kind is PolicyPublished or kind is SourceCompleted:
             self._broadcast(record, decoded, origin)
             return False
         if kind is ResyncRequested or kind is Checkpoint or record.key is None:

@@ -38,7 +38,7 @@ def test_it_satisfies_the_contract_of_a_fold() -> None:
     fold: Fold[State] = TriggerFold(Shop())
 
     assert fold.empty() == State()
-    assert fold.row(fold.empty()) == ()
+    assert fold.row(fold.empty()) == (0,)
     assert fold.output is None
     assert not fold.closes_batch(0, Tick(NOON))
     assert fold.after_tick(0, Tick(NOON), {}) == ()
