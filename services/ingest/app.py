@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
@@ -26,9 +26,9 @@ def create_app(
     gate: Gate,
     running: AbstractAsyncContextManager[object] | None = None,
     *,
-    webhooks: APIRouter | None = None,
+    more: Sequence[APIRouter] = (),
 ) -> FastAPI:
-    """The application; `running` is entered while it serves (the producer's connection). `webhooks`: their routes."""
+    """The application; `running` is entered while it serves (the producer's connection). `more`: routes."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -40,8 +40,8 @@ def create_app(
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.include_router(routes(intake, gate))
-    if webhooks is not None:
-        app.include_router(webhooks)
+    for router in more:
+        app.include_router(router)
     for kind, handle in _HANDLERS.items():
         app.add_exception_handler(kind, handle)
     return app

@@ -7,7 +7,9 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
+from services.ingest import declarations_api
 from services.ingest.app import create_app
+from services.ingest.declarations import Declarations
 from services.ingest.gate import Gate
 from services.ingest.hooks import api as hooks
 from services.ingest.hooks.sources import HookSources
@@ -32,8 +34,13 @@ def create(settings: HttpSettings) -> FastAPI:
     memory = SealMemory(clock.monotonic)
     intake = Intake(settings.desk(), Keyring.load(settings.keyring), publisher, memory, now_ms=clock.now_ms)
     gate = Gate(WriteKeys.load(settings.write_keys_file), clock.monotonic)
-    webhooks = hooks.routes(intake, HookSources(settings.hooks_file, clock.monotonic), clock.now_ms)
-    return create_app(intake, gate, publisher, webhooks=webhooks)
+    declarations = Declarations(publisher, (lambda: None) if settings.scenario else clock.now_ms)
+    sources = HookSources(settings.hooks_file, clock.monotonic)
+    more = [
+        hooks.routes(intake, sources, declarations, now_ms=clock.now_ms),
+        declarations_api.routes(declarations, gate),
+    ]
+    return create_app(intake, gate, publisher, more=more)
 
 
 def serve(settings: HttpSettings) -> None:

@@ -96,7 +96,7 @@ async def test_a_trade_reaches_the_profile_once_although_its_first_answer_was_lo
         written = await orders(stack.kafka)
         assert len(written) == 2
         assert len({record.key for record in written}) == 1
-        assert {decode_front(record.value).id for record in written} == {  # type: ignore[union-attr]
+        assert {decode_front(record.value).id for record in written} == {
             "youzan/order/E20210307175649090904167/1615111076003"
         }
         for _ in range(PATIENCE):

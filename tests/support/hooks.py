@@ -6,17 +6,15 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 from urllib.parse import quote_plus
 
 from standardwebhooks import Webhook
 
 from services.ingest.hooks.delivery import Delivery
 from services.ingest.hooks.sources import AnySource, source_of
-from services.ingest.typed_shapes import TypedEvent
 
 GOLDEN: Final = Path(__file__).parents[1] / "golden" / "hooks"
 SECRETS: Final = {
@@ -27,15 +25,6 @@ SECRETS: Final = {
 }
 SIGNED_AT: Final = 1_760_000_000
 """Seconds since 1970 at which generic calls are signed."""
-
-
-KNOWN: Final = {each.__struct_config__.tag for each in get_args(TypedEvent)}
-"""Types that the typed API takes."""
-
-
-def known(events: Iterable[Any]) -> list[Any]:
-    """The events whose type the typed API takes."""
-    return [event for event in events if event["type"] in KNOWN]
 
 
 def cases(provider: str = "*") -> list[Path]:

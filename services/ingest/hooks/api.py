@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from services.ingest.answers import answer, error
 from services.ingest.bodies import read_body
-from services.ingest.fields import EventRefusedError
+from services.ingest.declarations import Declarations
 from services.ingest.hooks import generic, shopify, woocommerce, youzan
 from services.ingest.hooks.delivery import LIMITS, Delivery, Provider, Receipt, SignatureRefusedError
 from services.ingest.hooks.repeats import Repeats
-from services.ingest.hooks.sources import AnySource, Generic, HookSources, Shopify, Woocommerce, Youzan
+from services.ingest.hooks.sources import Generic, HookSources, Shopify, Woocommerce, Youzan
+from services.ingest.hooks.taker import Taker
 from services.ingest.intake import Intake
-from services.ingest.strict_json import JsonRefusedError
 from shared.log import Log
 
 PROVIDERS: Final[Mapping[type[Any], Provider]] = {
@@ -28,14 +28,15 @@ PROVIDERS: Final[Mapping[type[Any], Provider]] = {
 }
 
 
-def routes(intake: Intake, sources: HookSources, now_ms: Callable[[], int]) -> APIRouter:
+def routes(intake: Intake, sources: HookSources, declarations: Declarations, *, now_ms: Callable[[], int]) -> APIRouter:
     """The webhooks' one route."""
     router = APIRouter()
-    router.add_api_route("/hooks/{source}", _hook(intake, sources, now_ms), methods=["POST"])
+    hook = _hook(Taker(intake, declarations), sources, now_ms)
+    router.add_api_route("/hooks/{source}", hook, methods=["POST"])
     return router
 
 
-def _hook(intake: Intake, sources: HookSources, now_ms: Callable[[], int]) -> Callable[[Request], Awaitable[Response]]:
+def _hook(taker: Taker, sources: HookSources, now_ms: Callable[[], int]) -> Callable[[Request], Awaitable[Response]]:
     repeats, log = Repeats(), Log("ingest")
 
     async def hook(request: Request) -> Response:
@@ -54,20 +55,9 @@ def _hook(intake: Intake, sources: HookSources, now_ms: Callable[[], int]) -> Ca
         key = provider.repeat_key(delivery)
         if key and repeats.known(source.name, key, delivery.raw):
             return answer(200, provider.answer(Receipt(repeated=True)))
-        receipt = await _taken(intake, provider, delivery, source)
+        receipt = await taker.take(provider, delivery, source)
         if key:
             repeats.take(source.name, key, delivery.raw)
         return answer(200, provider.answer(receipt))
 
     return hook
-
-
-async def _taken(intake: Intake, provider: Provider, delivery: Delivery, source: AnySource) -> Receipt:
-    """Publish what an authentic call says. What cannot be read is kept as a rejected event: again it would be the same."""
-    try:
-        mapped = provider.map(delivery, source)
-    except (JsonRefusedError, EventRefusedError) as refusal:
-        return Receipt(await intake.pushed([refusal], source=source.name, raw=delivery.raw))
-    if not mapped.events:
-        return Receipt(ignored=mapped.ignored)
-    return Receipt(await intake.pushed(mapped.events, source=source.name, raw=delivery.raw))

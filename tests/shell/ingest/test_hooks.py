@@ -15,8 +15,10 @@ import httpx2
 import pytest
 from standardwebhooks import Webhook
 
+from services.ingest import declarations_api
 from services.ingest.__main__ import main
 from services.ingest.app import create_app
+from services.ingest.declarations import Declarations
 from services.ingest.gate import Gate
 from services.ingest.hooks import api
 from services.ingest.hooks.delivery import LIMITS
@@ -34,9 +36,12 @@ from services.ingest.intake import Intake
 from services.ingest.people import Desk
 from services.ingest.seal_memory import SealMemory
 from services.ingest.write_keys import Scope, WriteKeys, add_key
+from shared.chain import SourceCompleted
+from shared.codec import decode_front
 from shared.events import OrderPlaced
 from shared.sealing import Keyring
 from shared.shop import Shop
+from shared.topics import PARTITIONS
 from tests.shell.ingest.harness import RecordingPublisher
 from tests.support.hooks import GOLDEN, SECRETS, SIGNED_AT, cases, raw_of, read, signature
 
@@ -48,7 +53,7 @@ class Hooked:
 
     def __init__(self, folder: Path) -> None:
         self.file, keys = folder / "hooks.json", folder / "keys"
-        add_key(keys, "shop", [Scope.LIVE])
+        self.key, self.import_key = add_key(keys, "shop", [Scope.LIVE]), add_key(keys, "files", [Scope.IMPORT])
         providers = {path.parent.name: read(path)["provider"] for path in cases()}
         sources = [source_of(each | {"secrets": [SECRETS[name]]}) for name, each in sorted(providers.items())]
         change_sources(self.file, lambda _: sources)
@@ -57,14 +62,27 @@ class Hooked:
         memory = SealMemory(lambda: self.seconds)
         desk = Desk(Shop(), Pepper(bytes(range(32))))
         intake = Intake(desk, self.keyring, self.publisher, memory, now_ms=lambda: self.now_ms)
-        routes = api.routes(intake, HookSources(self.file, lambda: self.seconds), lambda: self.now_ms)
-        app = create_app(intake, Gate(WriteKeys.load(keys), lambda: self.seconds), webhooks=routes)
+        gate = Gate(WriteKeys.load(keys), lambda: self.seconds)
+        declared = Declarations(self.publisher, lambda: self.now_ms)
+        sources_now = HookSources(self.file, lambda: self.seconds)
+        routes = api.routes(intake, sources_now, declared, now_ms=lambda: self.now_ms)
+        app = create_app(intake, gate, more=[routes, declarations_api.routes(declared, gate)])
         self.client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://ingest")
 
     async def post(self, case: Case, *, source: str = "", call: str = "msg_1", **headers: str) -> httpx2.Response:
         provider, raw = case["provider"]["provider"], raw_of(case)
         signed = case["headers"] | signature(provider, raw, SECRETS[provider], case, call) | headers
         return await self.client.post(f"/hooks/{source or provider}", content=raw, headers=signed)
+
+    async def complete(self, body: bytes, key: str = "") -> httpx2.Response:
+        headers = {"authorization": f"Bearer {key or self.key}"}
+        return await self.client.post("/api/v1/sources/complete", content=body, headers=headers)
+
+    def declared(self) -> list[tuple[int, SourceCompleted]]:
+        """(partition, declaration) of every declaration published."""
+        front = self.publisher.of("customer-events-v1")
+        read = [(record.partition, decode_front(record.value)) for record in front if record.key is None]
+        return [(partition, told) for partition, told in read if isinstance(told, SourceCompleted)]
 
     def opened(self) -> list[bytes]:
         """What stands sealed in the rejected events."""
@@ -286,6 +304,69 @@ async def test_a_broken_file_leaves_what_was_read_last_in_force(hooked: Hooked) 
     hooked.file.write_bytes(b"{")
     hooked.seconds += 1
     assert (await hooked.post(golden("shopify/orders_create"))).status_code == 200
+
+
+# -------------------------------------------------------------------------------------------------- declarations
+
+
+async def test_a_declaration_goes_into_every_partition(hooked: Hooked) -> None:
+    told = await hooked.complete(b'{"until":"2025-10-09T08:00:00Z"}')
+
+    assert (told.status_code, told.json()) == (200, {"source": "shop", "until": "2025-10-09T08:00:00.000Z"})
+    assert hooked.declared() == [(n, SourceCompleted("shop", 1_759_996_800_000)) for n in range(PARTITIONS)]
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (b'{"until":"2025-10-09T08:00:00"}', "until"),
+        (b'{"until":"2025-10-09T09:00:00Z"}', "until"),
+        (b"{}", "until"),
+        (b"[]", ""),
+        (b'{"until":"2025-10-09T08:00:00Z","source":"pos"}', "source"),
+        (b'{"until":"2025-10-09T08:00:00Z","type":"order.placed"}', "type"),
+        (b'{"until":"2025-10-09T08:00:00Z","more":1}', "*"),
+    ],
+)
+async def test_a_declaration_that_makes_no_sense_is_refused_by_field(hooked: Hooked, body: bytes, path: str) -> None:
+    told = await hooked.complete(body)
+    assert (told.status_code, told.json()["path"]) == (422, path)
+    assert hooked.declared() == []
+
+
+async def test_only_a_live_key_declares(hooked: Hooked) -> None:
+    body = b'{"until":"2025-10-09T08:00:00Z"}'
+    assert (await hooked.complete(body, "hk_nobody")).status_code == 401
+    assert (await hooked.complete(body, hooked.import_key)).status_code == 403
+    assert hooked.declared() == []
+
+
+async def test_what_lies_a_little_ahead_counts_as_now(hooked: Hooked) -> None:
+    told = await hooked.complete(b'{"until":"2025-10-09T08:55:00Z"}')
+    assert told.status_code == 200
+    assert {declared.until for _, declared in hooked.declared()} == {hooked.now_ms}
+
+
+async def test_a_push_declares_behind_its_own_events(hooked: Hooked) -> None:
+    push = golden("generic/batch")
+    push["body"]["events"].insert(0, {"type": "source.completed", "id": "d1", "until": "2025-10-09T08:00:00Z"})
+    told = (await hooked.post(push)).json()
+
+    assert (told["accepted"], told["rejected"]) == (3, 0)
+    places = [record.key is None for record in hooked.publisher.of("customer-events-v1")]
+    assert places == [False, False] + [True] * PARTITIONS
+    assert {declared.source for _, declared in hooked.declared()} == {"generic"}
+
+
+async def test_a_push_of_which_an_event_was_refused_declares_nothing(hooked: Hooked) -> None:
+    """Not everything was told: the refused one may have been the purchase."""
+    push = golden("generic/batch")
+    push["body"]["events"] += [{"type": "nonsense"}, {"type": "source.completed", "until": "2025-10-09T08:00:00Z"}]
+    told = (await hooked.post(push)).json()
+
+    assert (told["accepted"], told["rejected"]) == (2, 2)
+    assert "not everything was told" in told["results"][-1]["error"]["reason"]
+    assert hooked.declared() == []
 
 
 # --------------------------------------------------------------------------------------------------------- the file

@@ -21,7 +21,7 @@ from shared.chain import NOWHERE, Profile, ProfileStep
 from shared.events import CustomerFact
 from shared.shop import DAY, Shop
 from shared.streams.fold import Context
-from tests.support.hooks import GOLDEN, known, read, sent
+from tests.support.hooks import GOLDEN, read, sent
 
 DESK = Desk(Shop(), Pepper(bytes(range(32))))
 ARRIVED = 1_760_000_000_000
@@ -48,7 +48,7 @@ def mapped(given: Case) -> Mapped:
 
 
 def facts_of(given: Case) -> list[CustomerFact]:
-    return [fact for event in known(mapped(given).events) for fact in typed.take(event, DESK, source="s").facts]  # type: ignore[misc]
+    return [fact for event in mapped(given).events for fact in typed.take(event, DESK, source="s").facts]  # type: ignore[misc]
 
 
 def profile_of(calls: Sequence[Case | list[CustomerFact]]) -> Profile:
