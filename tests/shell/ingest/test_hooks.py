@@ -15,6 +15,7 @@ import httpx2
 import pytest
 from standardwebhooks import Webhook
 
+from services.console.letter_sender import _posted
 from services.ingest import declarations_api
 from services.ingest.__main__ import main
 from services.ingest.app import create_app
@@ -223,6 +224,16 @@ async def test_a_bad_event_of_a_batch_is_kept_sealed_and_the_others_are_taken(ho
     (kept,) = hooked.publisher.of("rejected-events-v1")
     assert json.loads(kept.value)["path"].startswith("$.events[1]")
     assert json.loads(hooked.opened()[0])["id"] == "bad"
+
+
+async def test_what_was_refused_can_be_mended_and_sent_again_as_replays_do(hooked: Hooked) -> None:
+    await hooked.post(golden("generic/single") | {"body": golden("generic/single")["body"] | {"at": "yesterday"}})
+    (kept,) = hooked.opened()
+    mended = json.loads(kept) | {"at": "2025-06-30T09:21:33+08:00"}
+    told = await _posted(hooked.client, hooked.key, mended)
+
+    assert (told.status_code, told.json()["accepted"]) == (200, 1)
+    assert [fact.id for fact in hooked.publisher.facts()] == ["pos-7-000123"]
 
 
 @pytest.mark.parametrize(
