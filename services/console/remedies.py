@@ -12,14 +12,13 @@ from shared.chain import (
     Broadcast,
     Bundle,
     Checkpoint,
-    CutsPublished,
     Forwarded,
     Fragment,
     Linked,
-    PolicyPublished,
     ProfileUpdated,
     ResyncRequested,
     SegmentsUpdated,
+    Standing,
     Tick,
 )
 from shared.codec import Headers, cloud_event, decode_front, encode, fact_headers
@@ -156,10 +155,10 @@ def _inner_hop(letter: Letter, raw: bytes, fixed: bytes | None) -> PutBack:
 
 
 def _told_to_all(letter: Letter, raw: bytes, found: Any) -> PutBack:
-    """Time, cuts, policy and requests: where one customer could not follow, he is asked; else a version goes back as it was."""
+    """Time, cuts, policy, declarations and requests: where one customer could not follow, he is asked; else a version goes back as it was."""
     if letter.customer:
         return PutBack(_asked(letter, letter.customer, None), asks=True)
-    if isinstance(found, CutsPublished | PolicyPublished):
+    if isinstance(found, Standing):
         return PutBack(Emit(letter.topic, letter.partition, None, raw))
     if isinstance(found, ResyncRequested | Checkpoint):
         raise NoRemedyError("a request is made anew: python -m services.profile resync, or checkpoint")
