@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -221,9 +222,17 @@ def parser() -> argparse.ArgumentParser:
     dismiss.add_argument("--note", required=True, help="why")
     for command, act in ((found, _search), (show, _show), (replay, _replay), (dismiss, _dismiss)):
         command.add_argument("--lang", choices=LANGUAGES, default=LANGUAGES[0])
-        command.add_argument("--operator", default=getpass.getuser(), help="who does it; default: the login name")
+        command.add_argument("--operator", default=_login(), help="who does it; default: the login name")
         command.set_defaults(act=act)
     return made
+
+
+def _login() -> str:
+    """The login name; in a container the user may have a number only."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _filter(command: argparse.ArgumentParser) -> None:

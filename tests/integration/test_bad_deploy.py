@@ -19,9 +19,9 @@ from tests.integration.tally_house import CUSTOMERS, Process, caught_up, kafka, 
 
 __all__ = ["kafka"]
 pytestmark = pytest.mark.timeout(120)
-PER_LIFE = 170
+PER_LIFE = 190
 """Below what stops a worker within one minute."""
-LIVES = 4
+LIVES = 3
 
 
 @pytest.mark.parametrize("host", ["kafka", "faust"])
@@ -35,8 +35,9 @@ async def test_a_bad_version_halts_over_its_restarts_and_the_mended_one_loses_no
 
     buried = await read(kafka, topics.DEAD_LETTERS.name)
     letters = {letter.id: letter for letter in (dead(record) for record in buried)}
-    assert ends[:2] == [False, False], "each life alone stays below the limit of a minute"
-    assert ends[-1], "it halted, and a start alone does not make it go on"
+    assert ends == [False, False, True], (
+        "each life alone stays below the limit of a minute; the third halts all the same"
+    )
     assert 2 * PER_LIFE <= len(letters) < MOST_NET
 
     monkeypatch.setenv("HUITOU_TALLY", "mended")
