@@ -9,8 +9,10 @@ from pathlib import Path
 
 import httpx2
 
+from services.ingest import declarations_api
 from services.ingest.api import Terms
 from services.ingest.app import STANDARD, create_app
+from services.ingest.declarations import Declarations
 from services.ingest.gate import Gate
 from services.ingest.identifiers import Pepper
 from services.ingest.intake import Intake
@@ -85,7 +87,8 @@ class Shopfront:
         self.brake = FakeBrake()
         gate = Gate(WriteKeys.load(keys), lambda: self.seconds, LIMIT)
         self.gate = gate
-        self.app = create_app(intake, gate, terms=terms, brake=None if scenario else self.brake)
+        more = [declarations_api.routes(Declarations(self.publisher, lambda: NOW), gate)]
+        self.app = create_app(intake, gate, terms=terms, brake=None if scenario else self.brake, more=more)
         transport = httpx2.ASGITransport(self.app)
         self.client = httpx2.AsyncClient(transport=transport, base_url="http://ingest")
         self.keys_file = keys
