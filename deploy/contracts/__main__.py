@@ -1,4 +1,4 @@
-"""`python -m deploy.contracts`: writes docs/asyncapi.json and docs/schemas/ from the topic table and the models."""
+"""`python -m deploy.contracts`: writes docs/asyncapi.json, openapi.json, vocabulary.md and schemas/ from the code."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from services.ingest import segment_api
+from services.ingest import openapi, segment_api
 from services.ingest.answers import answer, error
 from services.ingest.bodies import READ_SECONDS
 from services.ingest.brake import Brake
@@ -44,10 +44,15 @@ def routes(intake: Intake, gate: Gate, terms: Terms, brake: Brake | None) -> lis
         posts |= dict.fromkeys((f"/v1/{kind}", f"/v1/{short}"), _one(calls, kind))
     posts["/api/v1/events"] = typed_events(intake, gate, body_seconds=terms.body_seconds)
     gets: dict[str, Handler] = {segment_api.SETTINGS: calls.settings, "/healthz": _healthz, "/readyz": _readyz(intake)}
+    gets[openapi.PATH] = _described
     return [
         *(Route(path, handler, methods=["POST"]) for path, handler in posts.items()),
         *(Route(path, handler, methods=["GET"]) for path, handler in gets.items()),
     ]
+
+
+async def _described(_: Request) -> Response:
+    return Response(openapi.served(), media_type="application/json")
 
 
 async def _healthz(_: Request) -> Response:

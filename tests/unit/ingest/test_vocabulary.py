@@ -46,7 +46,9 @@ def test_every_field_is_explained() -> None:
     known = fields()
     asked = {(shape.__name__, field.name) for shape in SHAPES for field in msgspec.structs.fields(shape)}
     assert [name for shape, name in sorted(asked) if f"{shape}.{name}" not in known and name not in known] == []
-    used = {f"{shape}.{name}" for shape, name in asked} | {name for _, name in asked} | {"type"}
+    used = (
+        {f"{shape}.{name}" for shape, name in asked} | {name for _, name in asked} | {"type", "Customer", "LineGiven"}
+    )
     assert sorted(known.keys() - used) == []
 
 
