@@ -7,8 +7,8 @@ from typing import Final
 
 from services.ingest.decimals import parse_decimal
 
-LARGEST: Final = 10**15
-"""Minor units that one amount may have: far above any order, far below where sums leave 64 bits."""
+LARGEST: Final = 10**14
+"""Minor units that one amount may have: what the profile service keeps, far above any order (docs/semantics.md §2)."""
 
 
 def minor_units(value: object, exponent: int) -> int:

@@ -33,6 +33,8 @@ _KEY_HEADER: Final[Document] = {
     "For ten minutes the same body gets the same answer, another body 409. A courtesy of one process.",
 }
 
+_KEY_IN_PATH: Final[Document] = {"name": "key", "in": "path", "required": True, "schema": {"type": "string"}}
+
 
 def document() -> Document:
     """The whole document."""
@@ -97,7 +99,9 @@ def _typed() -> Document:
 def _segment() -> dict[str, Document]:
     messages = [message for entry in entries() for message in entry.segment_examples()]
     batch = {"all": {"summary": "批量 / A batch", "value": {"batch": messages, "sentAt": AT}}}
+    history = {"history": {"summary": "历史 / History", "value": {"batch": messages[:1], "sentAt": AT}}}
     paths = {"/v1/batch": _segment_call("batch", "b", ref("SegmentBatch"), batch)}
+    paths["/v1/import"] = _segment_call("import", "", ref("SegmentBatch"), history)
     for kind, short in _SEGMENT_PATHS.items():
         examples = {
             str(message["messageId"]): {"summary": message.get("event", kind), "value": message}
@@ -113,7 +117,8 @@ def _segment_call(name: str, short: str, schema: Document, examples: Document) -
         "post": {
             "operationId": f"segment{name.capitalize()}",
             "tags": ["segment"],
-            "summary": f"Segment {name}（也作 / also /v1/{short}）",
+            "summary": f"Segment {name}"
+            + (f"（也作 / also /v1/{short}）" if short else "：历史，不触发触达 / history, never fires"),
             "security": [{"basicWriteKey": []}, {}],
             "requestBody": _body(schema, examples),
             "responses": dict(sorted((SEGMENT | ERRORS).items())),
@@ -132,6 +137,8 @@ def _service() -> dict[str, Document]:
         "/healthz": state("alive", "进程在运行 / The process runs"),
         "/readyz": state("ready", "消息队列有应答 / The broker answers", **{"503": ERRORS["503"]}),
         PATH: state("document", "本文档 / This document"),
+        "/v1/projects/{key}/settings": {"parameters": [_KEY_IN_PATH]}
+        | state("settings", "浏览器 SDK 的设置 / Settings of the browser SDK", **{"401": ERRORS["401"]}),
     }
 
 

@@ -72,9 +72,9 @@ ERRORS: Final[dict[str, Document]] = {
         unauthorized=_error("unauthorized", "the write key is missing, unknown or revoked"),
     ),
     "403": _answer(
-        "密钥没有 live 权限 / The write key has not the scope `live`.",
+        "密钥没有所需权限 / The write key has not the scope: live, or import for /v1/import.",
         ref("Error"),
-        forbidden=_error("forbidden", "the write key is not for live events"),
+        forbidden=_error("forbidden", "the write key has not the scope live"),
     ),
     "408": _answer(
         "正文没有按时到达 / The body did not arrive in time.",

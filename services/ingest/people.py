@@ -90,14 +90,17 @@ def person(named: list[Named], traits: dict[str, Any], free: list[object], peppe
         identified = identify(identifiers, pepper, name=_name(traits))
     except IdentifierRefusedError as error:
         raise EventRefusedError("", f"identifies no customer: {error}") from None
+    written = [Contact(each.kind.value, each.value) for each in identifiers if each.kind in CONTACT_KINDS]
+    cuts = known([{"traits": traits}, *free], [*identified.contacts, *written])
+    if cuts.many:
+        raise EventRefusedError("", "holds more contact data than one event may")
     contacts: dict[str, Contact] = {}
     for contact in identified.contacts:
         contacts.setdefault(contact.field, contact)
-    written = [Contact(each.kind.value, each.value) for each in identifiers if each.kind in CONTACT_KINDS]
     return Person(
         customer=identified.customer_id,
         contacts=tuple(contacts.values()),
-        known=known([{"traits": traits}, *free], [*identified.contacts, *written]),
+        known=cuts,
     )
 
 

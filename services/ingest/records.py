@@ -58,15 +58,15 @@ class Request:
         self.records.extend(emits)
 
     def reject(self, refusal: EventRefusedError, raw: bytes) -> None:
-        """Add an event that was refused, its bytes sealed; of one that is far too large, the beginning."""
-        raw = raw[:LARGEST_REJECTED]
+        """Add an event that was refused, its bytes sealed; of very many bytes the first, and the reason says so."""
         rejected_id = derived_id("rejected", self._source, hashlib.sha256(raw).hexdigest())
-        sealed = self._keyring.seal_bytes("rejected-event", rejected_id, raw)
+        sealed = self._keyring.seal_bytes("rejected-event", rejected_id, raw[:LARGEST_REJECTED])
+        cut = f"; of its {len(raw)} bytes the first {LARGEST_REJECTED} are kept" if len(raw) > LARGEST_REJECTED else ""
         event = RejectedEvent(
             id=rejected_id,
             source=self._source,
             path=refusal.path,
-            reason=refusal.reason,
+            reason=refusal.reason + cut,
             sealed=base64.b64encode(sealed).decode(),
             received_at=self._received_at,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import time
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ import pytest
 
 from services.ingest.write_keys import revoke_key
 from shared.events import ContactPoint, RejectedEvent
+from shared.topics import MAX_RECORD
 from tests.shell.ingest.harness import Shopfront
 
 AT = "2025-06-30T09:21:33.123+08:00"
@@ -86,6 +88,24 @@ async def test_one_bad_event_goes_once_to_the_rejected_events_with_sealed_bytes(
     assert (event.source, event.path) == ("shop", "$.batch[1].timestamp")
     assert b"13912345678" not in record.value
     assert len(shop.publisher.facts()) == 1
+
+
+async def test_of_a_refused_event_too_large_for_a_record_the_first_bytes_are_kept(shop: Shopfront) -> None:
+    bad = track(properties={"note": "x" * 900_000})
+    assert (await shop.segment(batch(track(), bad))).status_code == 200
+    (record,) = shop.publisher.of("rejected-events-v1")
+    event = msgspec.json.decode(record.value, type=RejectedEvent)
+    assert len(record.value) < MAX_RECORD
+    assert event.reason.endswith("bytes the first 524288 are kept")
+    assert len(shop.publisher.facts()) == 1
+
+
+async def test_an_event_with_contact_data_by_the_thousand_is_refused_in_time(shop: Shopfront) -> None:
+    people = [{"phone": f"138{number:08}", "x": "aaaaa"} for number in range(900)]
+    began = time.process_time()
+    answer = await shop.segment(batch(track(properties={"people": [people] * 20})))
+    assert (answer.status_code, shop.publisher.facts()) == (200, [])
+    assert time.process_time() - began < 2
 
 
 async def test_a_typed_request_answers_per_item(shop: Shopfront) -> None:

@@ -1,0 +1,1 @@
+"""Everything that must not hurt ingest, sent to a running one, and the sums that prove it did not."""
