@@ -7,7 +7,7 @@ SHARED := --numprocesses=2 --dist=loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test unit sdks check format bench chaos lock clean
+.PHONY: help demo up test unit sdks check format bench chaos hostile lock clean
 
 help: ## show this list
 	@echo 'usage: make TARGET'
@@ -43,6 +43,9 @@ bench: $(VENV)/.dev ## figures of this machine, beside those of Quix Streams and
 
 chaos: $(VENV)/.dev ## faults while the chain runs, then the oracle (KILLS=100, FAULT=stop,…, MUTATION=all, HOST=faust: docs/chaos.md)
 	@$(BIN)/python -m deploy.chaos
+
+hostile: $(VENV)/.dev ## the hostile corpus against an ingest of its own: sums, memory, slow clients
+	@$(BIN)/python -m deploy.hostile
 
 lock: $(VENV)/.dev ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements.lock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -38,6 +39,7 @@ _MONEY: Final[dict[str, tuple[dict[str, bool], ...]]] = {
 }
 
 
+@functools.cache
 def corpus() -> tuple[Case, ...]:
     """Every case. Ids begin with `good` where the event must be stored, with `bad` where it must not."""
     return (*_fields(), *_no_events(), *_odd_but_right(), *_money(), *_refunds(), *_bodies(), *_ids(), *_costly())
