@@ -60,8 +60,10 @@ class CutsPublished(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
         return self.epoch, self.digest
 
 
-BEHAVIOUR = 2
-"""The newest behaviour that this code has (rule 14). A change of what is decided adds one and keeps what was before."""
+BEHAVIOUR = 3
+"""The newest behaviour that this code has (rule 14). A change of what is decided adds one and keeps what was before.
+
+3: consents withdrawn and given are told to the notifier as commands (docs/semantics.md §6)."""
 
 
 class PolicyPublished(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="policy.published"):
@@ -244,6 +246,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Contact field → alias under which it was sealed."""
     messages: dict[str, int] = {}
     """Counts by status."""
+    ids: tuple[str, ...] = ()
+    """Other ids of this person that were taken over, ascending."""
+    erased: int = 0
+    """Instant up to which this person was erased, ms; 0: never."""
 
 
 class ProfileStep(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

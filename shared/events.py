@@ -10,6 +10,9 @@ Channel = Literal["sms", "email", "wecom", "staff_task"]
 Purpose = Literal["marketing", "service"]
 Mode = Literal["live", "import"]
 
+CONTACT_FIELDS = ("phone", "email", "openid", "external_userid", "name")
+"""Every contact field that ingest may seal: erasure takes them all away, whether known of or not."""
+
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
     """What every fact carries. The record's key is the customer id, its timestamp the arrival; `at` is the event's own time."""
@@ -175,6 +178,15 @@ class ConsentSet(Fact, frozen=True, kw_only=True, tag="consent.set"):
     purpose: Purpose
     granted: bool
     proof: str = ""
+    """What shows it later, e.g. the form or the reply; never contact data."""
+    text_version: str = ""
+    """Version of the text that was agreed to or refused."""
+    operator: str = ""
+    """Who took it down, where a person did: a staff id."""
+
+
+class CustomerErased(Fact, frozen=True, kw_only=True, tag="customer.erased"):
+    """Forget this person: whatever happened up to `at` never was, whenever it is told (docs/semantics.md §6)."""
 
 
 class MessageReported(Fact, frozen=True, kw_only=True, tag="message.reported"):
@@ -222,6 +234,7 @@ CustomerFact = (
     | ContractSet
     | TraitsSet
     | ConsentSet
+    | CustomerErased
     | MessageReported
     | Tracked
 )

@@ -50,7 +50,38 @@ class CancelMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
     decided_at: int
 
 
-OutreachCommand = SendMessage | CancelMessage
+class Suppress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="suppress"):
+    """From now on nothing of this purpose goes by this channel; what waits does not go either.
+
+    Per person, channel and purpose the one with the largest (decided_at, number) holds, against `Allow` as well.
+    """
+
+    customer: str
+    ids: tuple[str, ...] = ()
+    """Other ids of this person, for whom it holds alike."""
+    channel: Channel | Literal["all"]
+    purpose: Purpose | Literal["all"]
+    reason: Literal["consent", "erased"]
+    """erased: forget the person's addresses and contents, too."""
+    erased: int = 0
+    """Erased: contact points sealed up to this instant are not taken any more."""
+    decided_at: int
+    number: int
+    """Rises by one with every command of this kind about the person."""
+
+
+class Allow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="allow"):
+    """Takes a `Suppress` of the same channel and purpose back."""
+
+    customer: str
+    ids: tuple[str, ...] = ()
+    channel: Channel | Literal["all"]
+    purpose: Purpose | Literal["all"]
+    decided_at: int
+    number: int
+
+
+OutreachCommand = SendMessage | CancelMessage | Suppress | Allow
 
 
 class Gate(msgspec.Struct, frozen=True, array_like=True):

@@ -13,14 +13,14 @@ from deploy.demo.people import event
 from deploy.demo.scenario import Event, Scenario
 from deploy.demo.verdict import accepted_by_command
 from shared.ids import share_of
-from shared.outreach import CancelMessage, SendMessage
+from shared.outreach import OutreachCommand, SendMessage
 from shared.streams import clients
 from shared.topics import OUTREACH_COMMANDS, PARTITIONS
 
 LOOK_EVERY = 24
 """Steps between two looks at what was delivered."""
 SHARES = (("opened", 0.35), ("clicked", 0.12))
-_command = msgspec.json.Decoder(SendMessage | CancelMessage).decode
+_command = msgspec.json.Decoder(OutreachCommand).decode
 
 
 class Reactions:

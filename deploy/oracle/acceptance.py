@@ -12,6 +12,7 @@ from shared.chain import Cause
 from shared.events import (
     ComplaintMade,
     ContractSet,
+    CustomerErased,
     CustomerFact,
     DeliveryViewed,
     OrderCancelled,
@@ -61,6 +62,10 @@ class Taken(msgspec.Struct, frozen=True):
     cause: Cause
     revised: bool
     """An order of which an earlier version was known."""
+    erased: int = 0
+    """What happened up to this instant is forgotten from here on; 0 where the fact erases nothing."""
+    nothing_left: bool = False
+    """Erased: the customer had not come further than that, so everything is forgotten."""
 
     @property
     def fact(self) -> CustomerFact:
@@ -81,17 +86,40 @@ class Taken(msgspec.Struct, frozen=True):
 def take(history: Sequence[Told], *, scenario: bool) -> list[Taken]:
     """Every fact of one customer, in the order of the log, with its fate."""
     taken: list[Taken] = []
-    now = 0
+    remembered: list[Taken] = []
+    now = erased = 0
     for told in history:
-        at = happened_at(told, scenario=scenario)
-        fate: Fate = "duplicate" if _known(told.fact, taken) else "applied"
-        revised = isinstance(told.fact, OrderPlaced) and _versions(told.fact.order_id, taken) != []
-        instant = max(told.clock, now, at)
-        one = Taken(told, at, instant, fate, _cause(told.fact, revised=revised), revised)
+        at, reached = happened_at(told, scenario=scenario), max(told.clock, now)
+        forgotten = erased > 0 and at <= erased
+        fate: Fate = "duplicate" if forgotten or _known(told.fact, remembered) else "applied"
+        revised = isinstance(told.fact, OrderPlaced) and _versions(told.fact.order_id, remembered) != []
+        one = Taken(told, at, max(reached, at), fate, _cause(told.fact, revised=revised), revised)
+        if isinstance(told.fact, CustomerErased) and fate == "applied":
+            erased = max(at, min(reached, at + (DAY if scenario else SKEW)))
+            one = msgspec.structs.replace(one, erased=erased, nothing_left=reached <= erased)
+            remembered = [] if one.nothing_left else without_forgotten(remembered, erased)
         if not one.quiet:
-            now = instant
+            now = one.instant
         taken.append(one)
+        if not forgotten:
+            remembered.append(one)
     return taken
+
+
+def without_forgotten(before: Sequence[Taken], erased: int) -> list[Taken]:
+    """Facts but for orders and loose refunds that happened up to `erased`; an order counts by its version in force."""
+    in_force = {one.fact.order_id: one.at for one in before if isinstance(one.fact, OrderPlaced) and _applied(one)}
+
+    def gone(one: Taken) -> bool:
+        if isinstance(one.fact, OrderPlaced):
+            return in_force.get(one.fact.order_id, 0) <= erased
+        return isinstance(one.fact, OrderRefunded) and not one.fact.order_id and one.at <= erased
+
+    return [one for one in before if not gone(one)]
+
+
+def _applied(one: Taken) -> bool:
+    return one.fate == "applied"
 
 
 def happened_at(told: Told, *, scenario: bool) -> int:
@@ -112,6 +140,8 @@ def _known(fact: CustomerFact, before: Sequence[Taken]) -> bool:
             return _cancelled(fact.order_id, before)
         case OrderRefunded():
             return any(isinstance(one.fact, OrderRefunded) and one.fact.refund_id == fact.refund_id for one in before)
+        case CustomerErased():
+            return False  # one that reaches no further is of a time that was erased
     return fact.id in _ring(before)
 
 
@@ -121,7 +151,8 @@ def _ring(before: Sequence[Taken]) -> list[str]:
     for one in reversed(before):
         if len(ids) == RING:
             break
-        if one.fate == "applied" and not isinstance(one.fact, OrderPlaced | OrderRefunded | OrderCancelled):
+        keyed = OrderPlaced | OrderRefunded | OrderCancelled | CustomerErased
+        if one.fate == "applied" and not isinstance(one.fact, keyed):
             ids.append(one.fact.id)
     return ids
 

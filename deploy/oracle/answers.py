@@ -8,7 +8,7 @@ import msgspec
 
 from deploy.oracle.rfm import Measure
 from shared.chain import Cause, CutsPublished, Profile, Segments
-from shared.outreach import SendMessage, Verdict
+from shared.outreach import Allow, SendMessage, Suppress, Verdict
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -46,6 +46,8 @@ class CustomerAnswer(msgspec.Struct, frozen=True):
     segments: Segments
     changes: tuple[Moved, ...]
     commands: tuple[SendMessage, ...]
+    silences: tuple[Suppress | Allow, ...]
+    """What the notifier is told of his refusals and of his erasure."""
     decisions: tuple[Decided, ...]
     effects: dict[str, int]
     """Event id → how often it must be told to the later hops: applied facts but page views and tracked ones."""

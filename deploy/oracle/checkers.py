@@ -116,7 +116,7 @@ def check_decisions(answer: Answer, decisions: Sequence[CandidateDecided]) -> Ch
 
 def check_commands(answer: Answer, commands: Sequence[OutreachCommand]) -> Check:
     """C: the same commands with the same content, but for the variables of the template."""
-    expected = {name_of(c): {_content(c)} for one in answer.customers.values() for c in one.commands}
+    expected = {name_of(c): {_content(c)} for one in answer.customers.values() for c in (*one.commands, *one.silences)}
     return _compare_sets("C", expected, ((name_of(command), _content(command)) for command in commands))
 
 

@@ -42,9 +42,7 @@ def fold_log(records: Mapping[int, Sequence[LogRecord]], shop: Shop, *, epoch_ms
 
 def _live(customer: str, log: PartitionLog, shop: Shop, *, scenario: bool) -> CustomerAnswer:
     taken = take(log.facts[customer], scenario=scenario)
-    beats = [one for one in taken if isinstance(one.fact, ProductViewed) and one.fate == "applied"]
-    times = visible_times((one.fact.product, one.at) for one in beats if isinstance(one.fact, ProductViewed))
-    visible = {one.told.offset: seen for one, seen in zip(beats, times, strict=True)}
+    visible = _visible(taken)
     life = _Life(customer, log, shop)
     story: list[tuple[int, Taken | CutsTold | PolicyTold | SourceTold]] = [(one.told.offset, one) for one in taken]
     story += [(cuts.offset, cuts) for cuts in log.cuts]
@@ -62,6 +60,20 @@ def _live(customer: str, log: PartitionLog, shop: Shop, *, scenario: bool) -> Cu
             life.hear_of(event)
     life.pass_time(NEVER)
     return life.answer(taken)
+
+
+def _visible(taken: Sequence[Taken]) -> dict[int, tuple[int, int]]:
+    """By offset of the beat; an erasure begins anew."""
+    visible: dict[int, tuple[int, int]] = {}
+    beats: list[tuple[int, str, int]] = []
+    for one in [*taken, None]:
+        if one is None or one.erased:
+            times = visible_times((product, at) for _, product, at in beats)
+            visible |= {offset: seen for (offset, _, _), seen in zip(beats, times, strict=True)}
+            beats = []
+        elif isinstance(one.fact, ProductViewed) and one.fate == "applied":
+            beats.append((one.told.offset, one.fact.product, one.at))
+    return visible
 
 
 class _Life:
@@ -126,6 +138,7 @@ class _Life:
             segments=self.segments,
             changes=tuple(self.changes),
             commands=tuple(self.desk.commands),
+            silences=tuple(self.desk.silence.told),
             decisions=tuple(self.desk.decisions),
             effects=dict(Counter(one.fact.id for one in taken if not one.quiet)),
             fates=fates,

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from deploy.oracle.moments import quiet_until, zone_of
+from deploy.oracle.silences import is_forgotten
 from shared.chain import Profile
 from shared.ids import share_of
 from shared.policy import Message, Policy, Rule, Touch
@@ -111,6 +112,13 @@ def reachable(message: Message, profile: Profile) -> bool:
 def chosen(rule: Rule, profile: Profile) -> Touch | None:
     """The first touch whose message may go and can."""
     return next((t for t in rule.touches if allowed(t.message, rule, profile) and reachable(t.message, profile)), None)
+
+
+def _erased(case: Case) -> Ruling | None:
+    profile = case.moment.profile
+    if not profile.erased:
+        return None
+    return SKIP if is_forgotten(profile) or case.candidate.effective_at <= profile.erased else None
 
 
 def _suppressed(case: Case) -> Ruling | None:
@@ -222,6 +230,7 @@ def _channel(case: Case) -> Ruling | None:
 
 
 GATES: tuple[tuple[str, Gate], ...] = (
+    ("erased", _erased),
     ("suppressed", _suppressed),
     ("half-person", _half_person),
     ("incomplete", _incomplete),

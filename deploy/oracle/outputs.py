@@ -20,7 +20,7 @@ from shared.chain import (
 )
 from shared.deadletters import DeadLetter
 from shared.events import RejectedEvent
-from shared.outreach import CancelMessage, CandidateDecided, DeliveryDecided, OutreachCommand
+from shared.outreach import Allow, CancelMessage, CandidateDecided, DeliveryDecided, OutreachCommand, Suppress
 
 _updates = msgspec.json.Decoder(SegmentsUpdated | Broadcast | Fragment).decode
 _changes = msgspec.json.Decoder(SegmentChanged).decode
@@ -84,8 +84,15 @@ def changes_of(records: Iterable[LogRecord]) -> list[SegmentChanged]:
 
 
 def snapshots_of(records: Iterable[LogRecord]) -> dict[str, Segments]:
-    """segments-v1: the latest snapshot per customer."""
-    return {told.customer: told.segments for told in (_snapshots(one.value) for one in records if one.value)}
+    """segments-v1: the latest snapshot per customer; one that was taken out is none."""
+    found: dict[str, Segments] = {}
+    for one in records:
+        if one.value:
+            told = _snapshots(one.value)
+            found[told.customer] = told.segments
+        else:
+            found.pop((one.key or b"").decode(), None)
+    return found
 
 
 def commands_of(records: Iterable[LogRecord]) -> list[OutreachCommand]:
@@ -115,4 +122,6 @@ def rejected_of(records: Iterable[LogRecord]) -> frozenset[str]:
 
 def name_of(command: OutreachCommand) -> str:
     """What tells two commands apart: a cancellation is not the message it cancels."""
+    if isinstance(command, Suppress | Allow):
+        return f"silence {command.customer} {command.number}"
     return f"cancel {command.command_id}" if isinstance(command, CancelMessage) else f"send {command.command_id}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from deploy.oracle.acceptance import Taken
+from deploy.oracle.acceptance import Taken, without_forgotten
 from deploy.oracle.purchases import Account, account_of
 from shared.chain import Consent, Profile
 from shared.events import (
@@ -14,7 +14,6 @@ from shared.events import (
     OrderCancelled,
     OrderPlaced,
     OrderRefunded,
-    ProductViewed,
     TraitsSet,
 )
 from shared.shop import Shop
@@ -26,7 +25,10 @@ class History:
     def __init__(self) -> None:
         self.purchases: list[Taken] = []
         self.persons: list[Taken] = []
+        self.contacts: dict[str, int] = {}
+        """Field → instant of the latest record that brought it."""
         self.aliases: set[str] = set()
+        self.erased = 0
         self._account = Account()
 
     def add(self, taken: Taken) -> None:
@@ -34,15 +36,31 @@ class History:
         if taken.fate == "duplicate":
             return
         self.aliases |= set(taken.fact.aliases)
+        if taken.erased:
+            self._forget(taken)
         if isinstance(taken.fact, OrderPlaced | OrderRefunded | OrderCancelled):
             self.purchases.append(taken)
             self._account = account_of(self.purchases)
-        if taken.fact.contacts or not isinstance(taken.fact, ProductViewed):
+        self.contacts |= dict.fromkeys(taken.fact.contacts, taken.instant)
+        if isinstance(taken.fact, TraitsSet | ConsentSet | MessageReported):
             self.persons.append(taken)
 
     def account(self) -> Account:
         """What he has bought so far."""
         return self._account
+
+    def _forget(self, taken: Taken) -> None:
+        """Nothing, or what happened later and what has no instant of its own, is left."""
+        self.erased = taken.erased
+        if taken.nothing_left:
+            self.purchases, self.persons, self.contacts = [], [], {}
+        else:
+            self.purchases = without_forgotten(self.purchases, taken.erased)
+            self.persons = [
+                one for one in self.persons if isinstance(one.fact, MessageReported) or one.at > taken.erased
+            ]
+            self.contacts = {field: at for field, at in self.contacts.items() if at > taken.erased}
+        self._account = account_of(self.purchases)
 
 
 def portrait(customer: str, history: History, now: int, shop: Shop) -> Profile:
@@ -66,8 +84,9 @@ def portrait(customer: str, history: History, now: int, shop: Shop) -> Profile:
         zone=traits.get("zone", ""),
         level=traits.get("level", ""),
         consents=_consents(history.persons),
-        contacts={field: customer for taken in history.persons for field in taken.fact.contacts},
+        contacts=dict.fromkeys(history.contacts, customer),
         messages=dict(Counter(statuses)),
+        erased=history.erased,
     )
 
 

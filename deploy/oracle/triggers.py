@@ -24,6 +24,7 @@ from deploy.oracle.gates import (
 )
 from deploy.oracle.log import PolicyTold, SourceTold
 from deploy.oracle.moments import birthdays, zone_of
+from deploy.oracle.silences import Silence
 from shared.chain import Profile
 from shared.events import MessageReported, OrderPlaced, ProductViewed
 from shared.ids import command_id, derived_id
@@ -33,6 +34,9 @@ from shared.shop import DAY, Shop
 
 NOT_DELIVERED = ("failed", "expired", "suppressed", "abandoned")
 """Statuses of a message that give its use back."""
+
+TELLS_CONSENTS = 3
+"""From this behaviour of the policy on the notifier hears of consents."""
 
 NEGATIVE_ENTRIES = {("lifecycle", "silent"), ("lifecycle", "churned"), ("sleep_warning", "yes")}
 
@@ -66,6 +70,7 @@ class Desk:
 
     def __init__(self, customer: str, shop: Shop) -> None:
         self.customer, self.shop = customer, shop
+        self.silence = Silence(customer)
         self.told: PolicyTold | None = None
         self.profile = Profile()
         self.now = 0
@@ -130,6 +135,7 @@ class Desk:
             if self.rule(candidate.rule) is None:
                 del self.waiting[name]
                 self._decide(candidate, self.now, "skip", "rule-gone")
+        self._hear()
         held = {name: one for name, one in self.waiting.items() if one.held}
         if held:
             self.waiting |= {name: msgspec.structs.replace(one, until=self.now) for name, one in held.items()}
@@ -151,7 +157,11 @@ class Desk:
         """Take the customer to one instant: facts first, then rules, then arbitration."""
         fired = [timer for timer in self._timers(self.profile) if timer.effective_at == step.now]
         fired = [timer for timer in fired if timer in self._timers(step.profile)]
+        if step.profile.erased > self.profile.erased:
+            self._forget(step.now)
+            fired = []
         self.profile, self.now = step.profile, step.now
+        self._hear()
         self._take_over(step)
         if step.taken is not None and step.taken.purchase:
             self._bought(step.now)
@@ -172,6 +182,16 @@ class Desk:
         if one.held and rule is not None and not silent_sources(one, rule, self.policy, self.told_until, now):
             return True
         return one.until is None or one.until <= now
+
+    def _hear(self) -> None:
+        self.silence.hear(self.profile, self.now, consents=self.policy.behaviour >= TELLS_CONSENTS)
+
+    def _forget(self, now: int) -> None:
+        """The customer was erased: what waited ends, and nothing but the ledger stays."""
+        for candidate in self.waiting.values():
+            self._decide(candidate, now, "skip", "erased")
+        self.waiting, self.armed, self.uses = {}, {}, []
+        self.baseline, self.unconfirmed = None, False
 
     def _take_over(self, step: Step) -> None:
         if step.taken is None:

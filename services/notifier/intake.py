@@ -9,9 +9,10 @@ from typing import Literal, Protocol
 import msgspec
 
 from services.notifier.facts import Publication, buried
+from services.notifier.silence import Verdict
 from shared.deadletters import LONGEST_SEALED, SEALED_AS, reason_of, sealed_field
 from shared.events import ContactPoint
-from shared.outreach import CancelMessage, OutreachCommand, SendMessage
+from shared.outreach import Allow, CancelMessage, OutreachCommand, SendMessage, Suppress
 from shared.streams import poison_limit
 from shared.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
 
@@ -54,6 +55,10 @@ class Batch(msgspec.Struct, kw_only=True):
     commands: dict[str, tuple[SendMessage, bytes]] = {}
     """By command id, with the bytes that came; the first of an id stays."""
     cancellations: dict[str, CancelMessage] = {}
+    silences: dict[tuple[str, str, str], Verdict] = {}
+    """By id, channel and purpose; the latest decided stays."""
+    forgotten: dict[str, int] = {}
+    """Ids of erased persons, with the instant up to which."""
     contacts: dict[tuple[str, str], Contact] = {}
     """By alias and field; the last stays."""
     erased: set[str] = set()
@@ -113,20 +118,42 @@ def _read(record: Record, batch: Batch) -> None:
         batch.receipts.append(receipt)
 
 
-def _take_command(command: SendMessage | CancelMessage, value: bytes, batch: Batch) -> None:
-    _require_storable(command.command_id, command.customer)
+def _take_command(command: OutreachCommand, value: bytes, batch: Batch) -> None:
+    _require_storable(command.customer)
     if not 0 <= command.decided_at <= _LARGEST:
         raise _UnstorableError("decided_at: must be an instant in milliseconds")
-    if isinstance(command, CancelMessage):
-        _require_storable(command.reason)
+    if isinstance(command, Suppress | Allow):
+        _take_silence(command, batch)
+    elif isinstance(command, CancelMessage):
+        _require_storable(command.command_id, command.reason)
         batch.cancellations.setdefault(command.command_id, command)
     else:
-        _require_storable(command.rule, command.trigger_key, command.alias, command.field)
+        _require_storable(command.command_id, command.rule, command.trigger_key, command.alias, command.field)
         numbers = (command.send_by, command.step, command.position)
         if not all(0 <= number <= _LARGEST for number in numbers):
             raise _UnstorableError("send_by, step, position: must be whole numbers of at most 63 bits, not negative")
         batch.commands.setdefault(command.command_id, (command, value))
     batch.logical_now = max(batch.logical_now, command.decided_at)
+
+
+def _take_silence(command: Suppress | Allow, batch: Batch) -> None:
+    ids = (command.customer, *command.ids)
+    _require_storable(*ids)
+    if not 0 <= command.number <= _LARGEST:
+        raise _UnstorableError("number: must be a whole number of at most 63 bits, not negative")
+    silent, reason = isinstance(command, Suppress), "consent"
+    if isinstance(command, Suppress):
+        reason = command.reason
+        if not 0 <= command.erased <= _LARGEST:
+            raise _UnstorableError("erased: must be an instant in milliseconds")
+        if command.reason == "erased":
+            batch.forgotten |= {each: max(command.erased, batch.forgotten.get(each, 0)) for each in ids}
+    verdict = Verdict(silent=silent, reason=reason, decided_at=command.decided_at, number=command.number)
+    for each in ids:
+        place = (each, command.channel, command.purpose)
+        known = batch.silences.get(place)
+        if known is None or known.place < verdict.place:
+            batch.silences[place] = verdict
 
 
 def _take_contact(key: str, point: ContactPoint | None, batch: Batch) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.intake import Batch, Contact
 from services.notifier.rows import db_now, row_columns, row_of
+from services.notifier.silence import before_erasure, erased_until, forget, write_erasures, write_verdicts
 from services.notifier.state import Row, State
 from services.notifier.tables import (
     cancellation,
@@ -25,10 +28,21 @@ async def read_positions(connection: AsyncConnection) -> dict[tuple[str, int], t
     return {(row.topic, row.partition): (row.next_offset, row.balance) for row in rows}
 
 
-async def write(connection: AsyncConnection, batch: Batch) -> list[Row]:
-    """Write everything but the dead letters; returns the pending commands that the batch cancels, locked."""
+class Stopped(NamedTuple):
+    """Pending commands that the batch ends, locked."""
+
+    cancelled: list[Row]
+    forgotten: list[Row]
+    """Of persons who were erased."""
+
+
+async def write(connection: AsyncConnection, batch: Batch) -> Stopped:
+    """Write everything but the dead letters."""
     await _write_commands(connection, batch)
+    await write_verdicts(connection, batch.silences)
+    await write_erasures(connection, batch.forgotten)
     await _write_contacts(connection, batch)
+    forgotten = await _forget(connection, batch)
     if batch.receipts:
         await connection.execute(
             insert(receipt).on_conflict_do_nothing(),
@@ -42,7 +56,16 @@ async def write(connection: AsyncConnection, batch: Batch) -> list[Row]:
         later = logical_clock.c.now_ms < batch.logical_now
         await connection.execute(sa.update(logical_clock).where(later).values(now_ms=batch.logical_now))
     await _write_positions(connection, batch)
-    return await _cancelled(connection, batch)
+    cancelled = await _cancelled(connection, batch)
+    gone = {row.command.command_id for row in forgotten}
+    return Stopped([row for row in cancelled if row.command.command_id not in gone], forgotten)
+
+
+async def _forget(connection: AsyncConnection, batch: Batch) -> list[Row]:
+    """What the batch erases, and what it brings once more of those who were erased before."""
+    commands = [command for command, _ in batch.commands.values()]
+    erased = await erased_until(connection, [command.customer for command in commands]) if commands else {}
+    return await forget(connection, before_erasure(commands, erased) | batch.forgotten)
 
 
 async def _write_commands(connection: AsyncConnection, batch: Batch) -> None:
@@ -55,6 +78,7 @@ async def _write_commands(connection: AsyncConnection, batch: Batch) -> None:
             "customer": command.customer,
             "rule": command.rule,
             "channel": command.channel,
+            "purpose": command.purpose,
             "alias": command.alias,
             "field": command.field,
             "payload": raw,
@@ -72,12 +96,16 @@ async def _write_contacts(connection: AsyncConnection, batch: Batch) -> None:
         await connection.execute(sa.delete(contact_point).where(contact_point.c.record_key.in_(batch.erased)))
     if not batch.contacts:
         return
+    erased = await erased_until(connection, [alias for alias, _ in batch.contacts])
+    held = [held for (alias, _), held in batch.contacts.items() if held.point.at > erased.get(alias, -1)]
+    if not held:
+        return
     put = insert(contact_point)
     put = put.on_conflict_do_update(
         index_elements=["alias", "field"],
         set_={name: put.excluded[name] for name in ("sealed", "at", "record_key")},
     )
-    await connection.execute(put, [_contact(held) for held in batch.contacts.values()])
+    await connection.execute(put, [_contact(each) for each in held])
 
 
 def _contact(held: Contact) -> dict[str, object]:

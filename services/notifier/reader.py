@@ -79,8 +79,10 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
 
     async def _write(self, batch: Batch) -> None:
         async with self._outbox.begin() as transaction:
-            cancelled = await intake_store.write(transaction.connection, batch)
-            for row in cancelled:
+            stopped = await intake_store.write(transaction.connection, batch)
+            for row in stopped.forgotten:
+                await self._outbox.settle(transaction, row, Move(to=State.CANCELLED, reason="erased"))
+            for row in stopped.cancelled:
                 reason = batch.cancellations[row.command.command_id].reason
                 await self._outbox.settle(transaction, row, Move(to=State.CANCELLED, reason=reason))
             await transaction.publish(batch.dead)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from services.notifier.facts import Publication
 from services.notifier.rows import Receipt, db_now, row_columns, row_of
+from services.notifier.silence import reason_of_silence
 from services.notifier.state import Checks, Move, Row, State
 from services.notifier.tables import (
     cancellation,
@@ -80,7 +81,7 @@ class Transaction:
 
     async def lock_pending(self, channel: str, *, limit: int, without: Collection[str]) -> list[tuple[Row, Checks]]:
         """Pending commands of a channel that may be looked at, locked; none of the rules `without`."""
-        silent = (
+        by_hand = (
             sa.select(suppression.c.reason)
             .where(
                 suppression.c.customer.in_([outbox.c.customer, outbox.c.alias]),
@@ -89,6 +90,7 @@ class Transaction:
             .limit(1)
             .scalar_subquery()
         )
+        silent = sa.func.coalesce(reason_of_silence(), by_hand)
         query = (
             sa.select(
                 *row_columns(), contact_point.c.sealed, cancellation.c.reason.label("cancelled"), silent.label("silent")

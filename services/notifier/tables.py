@@ -21,6 +21,7 @@ outbox = sa.Table(
     sa.Column("customer", sa.Text),
     sa.Column("rule", sa.Text),
     sa.Column("channel", sa.Text),
+    sa.Column("purpose", sa.Text),
     sa.Column("alias", sa.Text),
     sa.Column("field", sa.Text),
     sa.Column("payload", sa.LargeBinary),
@@ -71,6 +72,18 @@ suppression = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("at", sa.BigInteger),
 )
+silence = sa.Table(
+    "silence",
+    _metadata,
+    _key("id"),
+    _key("channel"),
+    _key("purpose"),
+    sa.Column("silent", sa.Boolean),
+    sa.Column("reason", sa.Text),
+    sa.Column("decided_at", sa.BigInteger),
+    sa.Column("number", sa.BigInteger),
+)
+erasure = sa.Table("erasure", _metadata, _key("id"), sa.Column("erased_at", sa.BigInteger))
 cancellation = sa.Table(
     "cancellation", _metadata, _key("command_id"), sa.Column("reason", sa.Text), sa.Column("at", sa.BigInteger)
 )

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from services.profile import handover, orders
+from services.profile.erasure import told_again, tombstones
 from services.profile.logic import Where, reach, take
 from services.profile.snapshot import exits, next_exit, profile_at
 from services.profile.state import State
 from shared import codec
 from shared.chain import Bundle, ProfileStep, ProfileUpdated, Standing, Tick
-from shared.events import CustomerFact
+from shared.events import CustomerErased, CustomerFact
 from shared.shop import DAY, Shop
 from shared.streams.fold import Columns, Context, Outcome, Output
 from shared.topics import CUSTOMER_EVENTS, PROFILE_UPDATES
@@ -38,12 +39,13 @@ class ProfileFold:
         self.input = CUSTOMER_EVENTS.name
         self.output: str | None = PROFILE_UPDATES.name
         self.state = State
-        self.schema = 1
+        self.schema = 2
         self.records: Callable[[bytes], Any] = codec.decode_front
         self.bundle: type[Bundle] | None = ProfileUpdated
         self.columns: Mapping[str, Any] = {}
         self._window = shop.window_days * DAY
         self._scenario = scenario
+        self._tolerance = SCENARIO_TOLERANCE if scenario else TOLERANCE
         self._open_limit = open_limit
 
     def empty(self) -> State:
@@ -51,35 +53,40 @@ class ProfileFold:
         return State()
 
     def upgrade(self, schema: int, body: bytes) -> State:
-        """ValueError, always: there is no older version yet."""
-        raise ValueError(f"schema: version {schema} of the profile state is not known here, only {self.schema} is")
+        """Version 1 knew no erasure: what it lacks has its default. ValueError for one not known."""
+        if schema != 1:
+            raise ValueError(f"schema: version {schema} of the profile state is not known here, only 1 and 2 are")
+        return _decode(body)
 
     def on_record(self, state: State, record: CustomerFact, context: Context) -> Outcome[State] | None:
         """The step of a fact, after those of what left the window before it; none for facts that are only kept."""
         alias = context.alias or context.key
         at = self._clamped(record.at, context)
         now = max(context.clock, state.now, at)
-        taken = take(state, record, Where(alias, at, self._open_limit))
+        where = Where(alias, at, self._open_limit, context.clock, self._tolerance)
+        taken = take(state, record, where)
         if taken is None:
-            return None
+            return self._untaken(state, record, at, alias)
         kept = reach(taken.state, record, alias=alias, now=now)
         if taken.happened is None:  # remembered only: no timer is taken, no step is made
             return self._outcome(kept, [])
         after = _replace(kept, now=now)
-        profile = profile_at(after, now, self._window)
+        profile = profile_at(after, now, self._window, key=context.key)
         step = ProfileStep(at=now, cause=taken.cause, profile=profile, happened=(taken.happened,))
-        return self._outcome(after, [*exits(state, now - 1, self._window), step])
+        outputs = tombstones(state, after, context.key, alias) if type(record) is CustomerErased else ()
+        return self._outcome(after, [*exits(state, now - 1, self._window, key=context.key), step], outputs)
 
     def on_time(self, state: State, context: Context) -> Outcome[State]:
         """A step for each instant up to the clock at which something leaves the window."""
         after = _replace(state, now=max(state.now, context.clock))
-        return self._outcome(after, exits(state, context.clock, self._window))
+        return self._outcome(after, exits(state, context.clock, self._window, key=context.key))
 
     def current(self, state: State, context: Context) -> Outcome[State] | None:
         """The profile at the latest step; None where there was no step yet."""
         if not state.now:
             return None
-        step = ProfileStep(at=state.now, cause="resync", profile=profile_at(state, state.now, self._window))
+        profile = profile_at(state, state.now, self._window, key=context.key)
+        step = ProfileStep(at=state.now, cause="resync", profile=profile)
         return self._outcome(state, [step])
 
     def surrender(self, state: State) -> tuple[State, bytes]:
@@ -93,8 +100,12 @@ class ProfileFold:
         merged = handover.merge(state, theirs, open_limit=self._open_limit)
         now = max(context.clock, merged.now)
         after = _replace(merged, now=now)
-        step = ProfileStep(at=now, cause="merge", profile=profile_at(after, now, self._window))
-        return self._outcome(after, [*exits(state, now - 1, self._window), step])
+        profile = profile_at(after, now, self._window, key=context.key)
+        step = ProfileStep(at=now, cause="merge", profile=profile)
+        gone = [
+            out for part in (state, theirs) if part.erased < after.erased for out in self._gone(part, after, context)
+        ]
+        return self._outcome(after, [*exits(state, now - 1, self._window, key=context.key), step], tuple(gone))
 
     def adopt(self, broadcast: Standing, clock: int) -> None:
         """What is broadcast is for later hops."""
@@ -120,11 +131,20 @@ class ProfileFold:
         return ()
 
     def _clamped(self, at: int, context: Context) -> int:
-        arrived, tolerance = context.arrived, TOLERANCE
-        if self._scenario:
-            arrived, tolerance = context.clock or at, SCENARIO_TOLERANCE
-        return arrived if at > arrived + tolerance else at
+        arrived = (context.clock or at) if self._scenario else context.arrived
+        return arrived if at > arrived + self._tolerance else at
 
-    def _outcome(self, state: State, steps: list[ProfileStep]) -> Outcome[State]:
+    @staticmethod
+    def _gone(part: State, after: State, context: Context) -> tuple[Output, ...]:
+        """The addresses of one half of a person whose other half was erased."""
+        return tombstones(part, after, context.key, context.alias)
+
+    def _untaken(self, state: State, record: CustomerFact, at: int, alias: str) -> Outcome[State] | None:
+        """Nothing changes; but an address that came once more from before the erasure goes again."""
+        if not record.contacts or at > state.erased:
+            return None
+        return self._outcome(state, [], told_again(state, record.contacts, alias))
+
+    def _outcome(self, state: State, steps: list[ProfileStep], outputs: tuple[Output, ...] = ()) -> Outcome[State]:
         due = next_exit(state, state.now, self._window)
-        return Outcome(state, due, state.now, tuple(steps) or None)
+        return Outcome(state, due, state.now, tuple(steps) or None, outputs)

@@ -6,6 +6,7 @@ from itertools import zip_longest
 from typing import TypeVar
 
 from services.profile import browsing, orders, refunds
+from services.profile.erasure import remaining
 from services.profile.logic import RING
 from services.profile.packed import contains, digest, split
 from services.profile.state import Book, Contact, State, Trait
@@ -17,8 +18,13 @@ Dated = TypeVar("Dated", Trait, Consent, Contact)
 def merge(ours: State, theirs: State, *, open_limit: int = orders.OPEN_LIMIT) -> State:
     """Our state with theirs taken over: orders and refunds as one state would hold them.
 
-    Of values with one instant theirs, which came later, wins.
+    Of values with one instant theirs, which came later, wins. What one of them was erased of, the other loses as well.
     """
+    until = max(ours.erased, theirs.erased)
+    ours, theirs = (
+        part if part.erased == until else remaining(part, until, now=part.now, open_limit=open_limit)
+        for part in (ours, theirs)
+    )
     aliases = tuple(dict.fromkeys((*ours.aliases, *theirs.aliases)))
     place = {index: aliases.index(alias) for index, alias in enumerate(theirs.aliases)}
     cancelled = _union(ours.cancelled, theirs.cancelled)
@@ -48,6 +54,7 @@ def merge(ours: State, theirs: State, *, open_limit: int = orders.OPEN_LIMIT) ->
         consents=_latest(ours.consents, theirs.consents),
         contacts=_latest(ours.contacts, theirs.contacts),
         messages={status: ours.messages.get(status, 0) + theirs.messages.get(status, 0) for status in statuses},
+        erased=until,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from services.profile import browsing, orders, refunds
+from services.profile.erasure import reach_of, remaining
 from services.profile.packed import DIGEST, contains, digest
 from services.profile.state import Contact, State, Trait
 from shared import events
@@ -34,6 +35,10 @@ class Where(NamedTuple):
     at: int
     """Its own time, clamped."""
     open_limit: int = orders.OPEN_LIMIT
+    now: int = 0
+    """Logical now of the customer before the fact."""
+    tolerance: int = 0
+    """Milliseconds that a source's clock may run ahead."""
 
 
 class Taken(NamedTuple):
@@ -46,9 +51,14 @@ class Taken(NamedTuple):
 
 
 def take(state: State, fact: CustomerFact, where: Where) -> Taken | None:
-    """The state with the fact; None if it is a duplicate. ValueError names a field that cannot be kept."""
+    """The state with the fact; None if it is a duplicate, or of a time that was erased.
+
+    ValueError names a field that cannot be kept.
+    """
     _bounded(LATEST, at=fact.at, baseline=fact.baseline or 0)
     kind: Any = type(fact)
+    if where.at <= state.erased and state.erased:
+        return None
     if kind in _FOR_EVER:
         taken: Taken | None = _FOR_EVER[kind](state, fact, where)
     else:
@@ -62,7 +72,8 @@ def reach(state: State, fact: Fact, *, alias: str, now: int) -> State:
     """The state with the contact fields that this fact brought, sealed under `alias`; `now` is the step's instant."""
     if not fact.contacts:
         return state
-    return _replace(state, contacts=state.contacts | dict.fromkeys(fact.contacts, Contact(alias, now)))
+    contacts = state.contacts | dict.fromkeys(fact.contacts, Contact(alias, now))
+    return _replace(state, aliases=_alias(state, alias)[0], contacts=contacts)
 
 
 def _order_placed(state: State, fact: events.OrderPlaced, where: Where) -> Taken | None:
@@ -105,6 +116,13 @@ def _order_cancelled(state: State, fact: events.OrderCancelled, where: Where) ->
     book = orders.remove(state.orders, fact.order_id)
     state = _replace(state, cancelled=state.cancelled + order, orders=book)
     return Taken(state, _happened(fact, where, ref=fact.order_id), "correction")
+
+
+def _customer_erased(state: State, fact: events.CustomerErased, where: Where) -> Taken:
+    now = max(where.now, state.now)
+    until = reach_of(where.at, now=now, tolerance=where.tolerance)
+    left = remaining(state, until, now=now, open_limit=where.open_limit)
+    return Taken(left, _happened(fact, where))
 
 
 def _ringed(state: State, fact: Fact, where: Where) -> Taken | None:
@@ -180,6 +198,7 @@ _FOR_EVER: Final[dict[type[Fact], Any]] = {
     events.OrderPlaced: _order_placed,
     events.OrderRefunded: _order_refunded,
     events.OrderCancelled: _order_cancelled,
+    events.CustomerErased: _customer_erased,
 }
 _RINGED: Final[dict[type[Fact], Any]] = {
     events.ProductViewed: _product_viewed,

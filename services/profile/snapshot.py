@@ -9,8 +9,8 @@ from services.profile.state import State
 from shared.chain import NEVER, Profile, ProfileStep
 
 
-def profile_at(state: State, instant: int, window: int) -> Profile:
-    """The absolute profile at this instant; `window` in ms."""
+def profile_at(state: State, instant: int, window: int, *, key: str) -> Profile:
+    """The absolute profile of the customer `key` at this instant; `window` in ms."""
     count, total = _inside(state, orders.EVER)
     first, last = orders.first(state.orders), orders.last(state.orders)
     window_orders, window_amount = _inside(state, instant - window)
@@ -26,6 +26,8 @@ def profile_at(state: State, instant: int, window: int) -> Profile:
         consents=state.consents,
         contacts={field: contact.alias for field, contact in state.contacts.items()},
         messages=state.messages,
+        ids=tuple(sorted(alias for alias in state.aliases if alias != key)),
+        erased=state.erased,
         **{name: trait.value for name, trait in state.traits.items()},
     )
 
@@ -39,12 +41,12 @@ def next_exit(state: State, after: int, window: int) -> int:
     return NEVER if order is None else order + window
 
 
-def exits(state: State, until: int, window: int) -> list[ProfileStep]:
+def exits(state: State, until: int, window: int, *, key: str) -> list[ProfileStep]:
     """A step for each instant above `state.now` and not above `until` at which something leaves the window."""
     due = next_exit(state, state.now, window)
     if due > until:
         return []
-    steps, profile = [], profile_at(state, due, window)
+    steps, profile = [], profile_at(state, due, window, key=key)
     while due <= until:
         count, amount = _inside(state, due - window)
         profile = msgspec.structs.replace(profile, window_orders=count, window_amount=amount)

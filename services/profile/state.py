@@ -66,7 +66,7 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     now: int = 0
     """Largest instant stepped to, ms."""
     aliases: tuple[str, ...] = ()
-    """Ids under which orders and refunds came."""
+    """Ids under which orders, refunds and contacts came."""
     orders: Book = Book()
     """Orders known and not cancelled."""
     returns: Book = Book()
@@ -85,3 +85,5 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     consents: dict[str, Consent] = {}
     contacts: dict[str, Contact] = {}
     messages: dict[str, int] = {}
+    erased: int = 0
+    """Instant up to which the person was erased: what happened by then counts nowhere, whenever it is told."""

@@ -24,6 +24,7 @@ from shared.chain import (
     HistogramChunk,
     ProfileUpdated,
     SegmentChanged,
+    Segments,
     SegmentSnapshot,
     SegmentStep,
     SegmentsUpdated,
@@ -37,6 +38,7 @@ from shared.shop import Shop
 from shared.streams.fold import Columns, Context, Outcome, Output
 from shared.topics import PROFILE_UPDATES, RFM_HISTOGRAMS, SEGMENT_CHANGES, SEGMENT_UPDATES, SEGMENTS
 
+_decode = msgspec.msgpack.Decoder(Customer).decode
 decode_record = msgspec.json.Decoder(ProfileUpdated | Broadcast | Fragment).decode
 
 COLUMNS = {"recency": np.int32, "frequency": np.int32, "monetary": np.int64, "r": np.int8, "f": np.int8, "m": np.int8}
@@ -56,7 +58,7 @@ class SegmenterFold:
     input = PROFILE_UPDATES.name
     output: str | None = SEGMENT_UPDATES.name
     state = Customer
-    schema = 1
+    schema = 2
     bundle: type[Bundle] | None = SegmentsUpdated
     columns: Mapping[str, Any] = COLUMNS
 
@@ -76,9 +78,11 @@ class SegmenterFold:
         return Customer()
 
     def upgrade(self, schema: int, body: bytes) -> Customer:
-        """ValueError: there is no older schema."""
-        msg = f"segmenter: no state of schema {schema} was ever written ({len(body)} bytes)"
-        raise ValueError(msg)
+        """Schema 1 knew no erasure: what it lacks has its default. ValueError for one not known."""
+        if schema != 1:
+            msg = f"segmenter: no state of schema {schema} was ever written ({len(body)} bytes)"
+            raise ValueError(msg)
+        return _decode(body)
 
     def on_record(self, state: Customer, record: ProfileUpdated, context: Context) -> Outcome[Customer]:
         """Upstream's steps and own timers in between; passed on even where there is no step, for what else it says."""
@@ -136,18 +140,20 @@ class SegmenterFold:
     def _announced(
         self, before: Customer, steps: Sequence[SegmentStep], as_of: int, context: Context
     ) -> tuple[Output, ...]:
-        """Every change, and a snapshot after every step that changed anything in it."""
+        """Every change, and a snapshot after every step that changed anything in it; an erased person's is taken out."""
         outputs: list[Output] = []
-        key, seq, shown = context.key, before.seq, (before.segments, before.profile.orders, before.profile.total)
+        key, seq, shown = context.key, before.seq, _shows(before)
         for number, step in enumerate(steps):
             for change in step.changes:
                 seq += 1
                 changed = self._changed(key, seq, change, step=step, as_of=as_of)
                 outputs.append(_public(SEGMENT_CHANGES.name, changed, derived_id("change", key, seq), at=step.at))
-            shows = (step.segments, step.profile.orders, step.profile.total)
+            shows = _shows(step)
             if shows != shown:
                 shown = shows
                 outputs.append(self._snapshot(context, seq, step, number))
+        if steps and steps[-1].profile.erased > before.profile.erased:
+            outputs += [Output(SEGMENTS.name, other, None) for other in steps[-1].profile.ids]
         return tuple(outputs)
 
     def _snapshot(self, context: Context, seq: int, step: SegmentStep, number: int) -> Output:
@@ -157,7 +163,9 @@ class SegmenterFold:
         )
         origin = ".".join(map(str, context.origin))
         name = f"snapshot/{key}/{origin}/{number}"  # unique by its place; a derived id would cost a third more
-        return _public(SEGMENTS.name, snapshot, name, at=step.at)
+        shown = _public(SEGMENTS.name, snapshot, name, at=step.at)
+        forgotten = profile.erased and not profile.orders and not profile.total
+        return msgspec.structs.replace(shown, value=None) if forgotten else shown
 
     def _changed(self, key: str, seq: int, change: Change, *, step: SegmentStep, as_of: int) -> SegmentChanged:
         return SegmentChanged(
@@ -221,6 +229,12 @@ class SegmenterFold:
 
     def _counted(self, key: str, value: HistogramChunk | EpochMarked) -> Output:
         return Output(RFM_HISTOGRAMS.name, f"{self._partition}/{key}", value, partition=HISTOGRAM_PARTITION)
+
+
+def _shows(said: Customer | SegmentStep) -> tuple[Segments, int, int, int]:
+    """What a public snapshot shows, and whether it may."""
+    profile = said.profile
+    return said.segments, profile.orders, profile.total, profile.erased
 
 
 def _public(topic: str, value: SegmentChanged | SegmentSnapshot, name: str, *, at: int) -> Output:

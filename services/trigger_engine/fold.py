@@ -26,8 +26,9 @@ from shared.chain import (
     Tick,
 )
 from shared.codec import cloud_event
+from shared.ids import derived_id
 from shared.instants import parse_zone
-from shared.outreach import SendMessage
+from shared.outreach import Allow, SendMessage, Suppress
 from shared.policy import parse_policy
 from shared.shop import Shop
 from shared.streams.fold import Columns, Context, Outcome, Output
@@ -46,7 +47,7 @@ class TriggerFold:
     input = SEGMENT_UPDATES.name
     output: str | None = None
     state = State
-    schema = 1
+    schema = 2
     records: Callable[[bytes], Any] = staticmethod(msgspec.json.Decoder(SegmentsUpdated | Broadcast | Fragment).decode)
     bundle: type[Bundle] | None = None
     columns: Mapping[str, Any] = {"held": np.int8}
@@ -64,9 +65,9 @@ class TriggerFold:
         return State()
 
     def upgrade(self, schema: int, body: bytes) -> State:
-        """The state from a body of an older schema."""
-        if schema != self.schema:
-            raise ValueError(f"schema: {schema} is unknown, this version reads {self.schema}")
+        """Schema 1 knew no erasure: what it lacks has its default. ValueError for one not known."""
+        if schema != 1:
+            raise ValueError(f"schema: {schema} is unknown, this version reads 1 and {self.schema}")
         return _decode(body)
 
     def on_record(self, state: State, record: Any, context: Context) -> Outcome[State] | None:
@@ -142,7 +143,7 @@ class TriggerFold:
         if state != self.empty():
             return None
         here = self._here(context, max(context.clock, step.at))
-        return _outcome(logic.acquaint(step, here), (), here)
+        return _outcome(*logic.acquaint(step, here), here)
 
     def _here(self, context: Context, as_of: int) -> Here:
         return Here(self._book, context.key, as_of, context.whole, self._off)
@@ -156,6 +157,16 @@ def _outcome(state: State, said: Sequence[Said], here: Here) -> Outcome[State]:
 def _output(record: Said, customer: str) -> Output:
     if isinstance(record, SendMessage):
         topic, name = OUTREACH_COMMANDS, record.command_id
+    elif isinstance(record, Suppress | Allow):
+        name = derived_id(
+            str(record.__struct_config__.tag),
+            customer,
+            record.channel,
+            record.purpose,
+            record.decided_at,
+            record.number,
+        )
+        topic = OUTREACH_COMMANDS
     else:
         topic, name = OUTREACH_DECISIONS, record.id
     headers = cloud_event(record.__struct_config__.tag, id=name, source=SOURCE, at=record.decided_at)

@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple
 from services.trigger_engine.calendar import quiet_until
 from services.trigger_engine.completeness import lacking, self_complete
 from services.trigger_engine.rules import HOUR, Rulebook
+from services.trigger_engine.silence import forgotten
 from services.trigger_engine.state import Candidate, Facts, State
 from shared.events import Channel, Purpose
 from shared.ids import hash64, share_of
@@ -90,6 +91,14 @@ def chosen_touch(rule: Rule, facts: Facts) -> Touch | None:
 
 def _allowed(rule: Rule, facts: Facts) -> list[Touch]:
     return [touch for touch in rule.touches if may_go(touch.message.channel, rule.purpose, facts)]
+
+
+def _erased(case: Case, _: Rulebook) -> Ruling:
+    """What began before the erasure never goes; what began after it goes once something was consented to since."""
+    facts = case.state.facts
+    if case.candidate.effective_at <= facts.erased:
+        return Ruling("skip", "before")
+    return Ruling("skip", "no consent since") if forgotten(facts) else PASS
 
 
 def _suppressed(case: Case, _: Rulebook) -> Ruling:
@@ -183,6 +192,7 @@ def send_by(candidate: Candidate, rule: Rule) -> int:
 
 
 GATES: Final[tuple[tuple[str, Callable[[Case, Rulebook], Ruling]], ...]] = (
+    ("erased", _erased),
     ("suppressed", _suppressed),
     ("half-person", _half_person),
     (HELD, _incomplete),
@@ -212,6 +222,8 @@ def judge(case: Case, book: Rulebook, off: frozenset[str]) -> tuple[Ruling, tupl
             or (name in _MARKETING_ONLY and case.rule.purpose != "marketing")
         ):
             continue
+        if name == "erased" and not case.state.facts.erased:
+            continue  # he never was: the trace is as it always was
         ruling = gate(case, book)
         trace.append(Gate(name, ruling.verdict, ruling.detail))
         if ruling.verdict != "pass":

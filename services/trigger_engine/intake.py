@@ -87,6 +87,8 @@ def _facts(step: SegmentStep) -> Facts:
         segments.lifecycle,
         segments.sleep_warning,
         segments.rfm,
+        profile.ids,
+        profile.erased,
     )
 
 

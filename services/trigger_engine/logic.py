@@ -9,6 +9,7 @@ import msgspec
 from services.trigger_engine.arbitration import Here, Said, arbitrate, dropped
 from services.trigger_engine.completeness import is_ready
 from services.trigger_engine.intake import expire, rearmed, take_over
+from services.trigger_engine.silence import cleared, refusals, tell
 from services.trigger_engine.state import Candidate, Facts, State, next_due
 from shared.chain import SegmentStep
 
@@ -22,7 +23,12 @@ def follow(state: State, steps: Sequence[SegmentStep], here: Here) -> tuple[Stat
     silent = False
     for position, step in enumerate(steps, 1):
         state = _run(state, step.at - 1, here, said)
+        before = state.facts
+        if step.profile.erased > before.erased:
+            state = _forget(state, step, here, said)
         state, new, bought = take_over(state, step, as_of=here.as_of, book=here.book)
+        if refusals(before) != refusals(state.facts):
+            state = _tell(state, here, said, again=before.ids != state.facts.ids)
         raised += new
         silent = silent or any(happened.silent for happened in step.happened)
         if bought:
@@ -45,12 +51,13 @@ def change_rules(state: State, here: Here) -> tuple[State, list[Said]]:
     timers = rearmed(state, here.book)
     gone = tuple(waiting for waiting in state.waiting if waiting.rule not in here.book.rules)
     held = any(waiting.held for waiting in state.waiting)
-    if timers == state.timers and not gone and not held:
+    at, said = max(here.as_of, state.now), list[Said]()
+    told = _tell(_replace(state, now=at), here, said)
+    if timers == state.timers and not gone and not held and not said:
         return state, []
-    at = max(here.as_of, state.now)
     kept = [waiting for waiting in state.waiting if waiting.rule in here.book.rules]
-    said = dropped(gone, "rule-gone", state=state, at=at, here=here)
-    state = _replace(state, timers=timers, waiting=tuple(_released(waiting, at) for waiting in kept))
+    said += dropped(gone, "rule-gone", state=state, at=at, here=here)
+    state = _replace(told, now=state.now, timers=timers, waiting=tuple(_released(waiting, at) for waiting in kept))
     if held:
         state, more = arbitrate(state, at, (), here=here)
         state, said = _replace(state, now=at), said + more
@@ -71,9 +78,14 @@ def _released(waiting: Candidate, at: int) -> Candidate:
     return _replace(waiting, until=at) if waiting.held else waiting
 
 
-def acquaint(step: SegmentStep, here: Here) -> State:
-    """A customer of whom nothing is known yet, by the facts of a resync; timers only above `here.as_of`, no candidates."""
-    return take_over(State(now=here.as_of), step, as_of=here.as_of, book=here.book).state
+def acquaint(step: SegmentStep, here: Here) -> tuple[State, list[Said]]:
+    """A customer of whom nothing is known yet, by the facts of a resync; timers only above `here.as_of`, no candidates.
+
+    What the notifier may have been told before is told once more.
+    """
+    said: list[Said] = []
+    state = take_over(State(now=here.as_of), step, as_of=here.as_of, book=here.book).state
+    return _tell(state, here, said), said
 
 
 def bequest(state: State) -> State:
@@ -99,9 +111,26 @@ def unite(state: State, other: State, here: Here) -> tuple[State, list[Said]]:
         uses=tuple(sorted({*state.uses, *other.uses})),
         baseline=max(state.baseline, other.baseline),
         unconfirmed=state.unconfirmed or other.unconfirmed,
+        told=other.told | state.told,
+        number=max(state.number, other.number),
     )
-    state, said = advance(state, here)
+    said: list[Said] = []
+    state, said = advance(_tell(state, here, said, again=True), here, said)
     return _decide(state, state.now, here, said), said
+
+
+def _forget(state: State, step: SegmentStep, here: Here, said: list[Said]) -> State:
+    """The person was erased: what waited ends, and only what the notifier was told is kept."""
+    left = cleared(state, Facts(consents=step.profile.consents, ids=state.facts.ids))
+    said += dropped(state.waiting, "erased", state=left, at=max(step.at, state.now), here=here)
+    return left
+
+
+def _tell(state: State, here: Here, said: list[Said], *, again: bool = False) -> State:
+    """What the notifier does not know yet of this person's refusals."""
+    told = tell(state, here.customer, consents=here.book.tells_consents, again=again)
+    said += told.commands
+    return told.state
 
 
 def _run(state: State, limit: int, here: Here, said: list[Said]) -> State:

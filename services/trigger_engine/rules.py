@@ -18,6 +18,8 @@ MINUTE: Final = 60_000
 LONGEST_CAP_HOURS: Final = 366 * 24
 """Uses are remembered this long."""
 
+TELLS_CONSENTS: Final = 3
+"""The behaviour from which on the notifier is told of consents."""
 _MOVES: Final = ("value", "develop", "keep", "winback")
 _CLASSES: Final = frozenset(f"{worth}_{move}" for worth in ("important", "general") for move in _MOVES)
 _PLACES: Final[Mapping[str, frozenset[str]]] = {
@@ -53,6 +55,8 @@ class Rulebook(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int
     activated: int
+    tells_consents: bool = False
+    """Refusals are told to the notifier as commands (behaviour 3)."""
     zone: ZoneInfo
     """Of the shop: for customers who name none."""
     exponent: int
@@ -96,6 +100,7 @@ def compile_policy(policy: Policy, *, activated: int, zone: ZoneInfo, exponent: 
     return Rulebook(
         version=policy.version,
         activated=activated,
+        tells_consents=policy.behaviour >= TELLS_CONSENTS,
         zone=zone,
         exponent=exponent,
         rules={rule.id: rule for rule in policy.rules},

@@ -24,6 +24,10 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     lifecycle: str = "none"
     sleep_warning: bool = False
     rfm: str = "none"
+    ids: tuple[str, ...] = ()
+    """Other ids of this person."""
+    erased: int = 0
+    """Instant up to which this person was erased; 0: never."""
 
 
 class Timer(msgspec.Struct, frozen=True, array_like=True, order=True):
@@ -78,6 +82,12 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     """The largest baseline of his imports: instants up to it never fire."""
     unconfirmed: bool = False
     """His latest import was not confirmed, and no live order came since."""
+    told: dict[str, bool] = {}
+    """Channel/purpose → whether it is silent, as the notifier was last told; absent: never told of."""
+    number: int = 0
+    """Of the latest command about silence."""
+    erased: int = 0
+    """The erasure that the notifier was last told of."""
 
 
 def next_due(state: State) -> int:

@@ -39,6 +39,7 @@ class Emit(msgspec.Struct, frozen=True, gc=False):
     partition: int
     key: bytes | None
     value: bytes
+    """Empty: the key is taken out of a compacted topic, by a null."""
     headers: Sequence[tuple[str, bytes]] = ()
 
 

@@ -178,4 +178,4 @@ class KafkaSink:
     @staticmethod
     def _append(batch: object, record: Emit) -> bool:
         headers = list(record.headers)
-        return batch.append(key=record.key, value=record.value, timestamp=None, headers=headers) is not None  # type: ignore[attr-defined]
+        return batch.append(key=record.key, value=record.value or None, timestamp=None, headers=headers) is not None  # type: ignore[attr-defined]

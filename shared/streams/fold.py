@@ -36,11 +36,11 @@ class Context(msgspec.Struct, frozen=True, gc=False):
 
 
 class Output(msgspec.Struct, frozen=True, gc=False):
-    """A record that leaves the chain: `value` is a tagged struct, the key decides the partition."""
+    """A record that leaves the chain: `value` is a tagged struct (None takes the key out), the key decides the partition."""
 
     topic: str
     key: str
-    value: msgspec.Struct
+    value: msgspec.Struct | None
     partition: int | None = None
     headers: Sequence[tuple[str, bytes]] = ()
 

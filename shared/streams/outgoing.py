@@ -44,7 +44,7 @@ class Outgoing(Generic[S]):
         self, topic: str, key: bytes | None, value: Any, *, partition: int | None = None, headers: Any = ()
     ) -> Emit:
         """One record; without a partition the key decides. OversizedOutputError above the limit."""
-        encoded = codec.encode(value)
+        encoded = b"" if value is None else codec.encode(value)
         size = len(encoded) + len(key or b"")
         if size > MAX_RECORD and Rule.RECORD_LIMIT not in self._off:
             raise OversizedOutputError(f"an output to {topic} has {size} bytes, the limit is {MAX_RECORD}")

@@ -196,7 +196,7 @@ def _lived(story: Story, folds: Sequence[Fold[Any]], *, size: int = 7) -> World:
 def _ended(seed: int, lost: set[int], chain: Chain) -> tuple[list[Core], set[str]]:
     """The services after a log that ends with a resync; the lost ones have seen nothing before it, like their topics.
 
-    With them the topics of all answers given.
+    With them the topics of all answers given; that somebody must hear nothing is said again, and no answer.
     """
     story = random_log(seed)
     place = random.Random(seed).randint(len(story.records) // 2, len(story.records))
@@ -208,7 +208,9 @@ def _ended(seed: int, lost: set[int], chain: Chain) -> tuple[list[Core], set[str
         log = world.log(fold.input, 0)
         start = next(n for n, stored in enumerate(log) if b'"resync.requested"' in stored.value) if hop in lost else 0
         _fold(world, cores[-1], size=7, start=start)
-    return cores, {name for (name, _), log in world.logs.items() if log}
+    silences = (b'{"type":"suppress"', b'{"type":"allow"')
+    said = {name for (name, _), log in world.logs.items() if any(not one.value.startswith(silences) for one in log)}
+    return cores, said
 
 
 def _facts(cores: Sequence[Core], key: bytes) -> tuple[Any, ...]:

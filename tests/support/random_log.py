@@ -8,6 +8,7 @@ from typing import Any
 from shared.chain import Cuts
 from shared.events import (
     ConsentSet,
+    CustomerErased,
     CustomerFact,
     MessageReported,
     OrderCancelled,
@@ -79,6 +80,9 @@ class _Log:
         self.step = rnd.choice([10 * MINUTE, HOUR, 6 * HOUR, DAY])
         self.facts = 0
         self.policies = 1
+        self.erasing = random.Random(rnd.getstate()[1][0])
+        """Beside the other chances: what else a seed tells stays as it was before anybody was erased."""
+        self.behaviour = 3 if self.erasing.random() < 0.6 else 1
         self.orders: dict[str, list[str]] = {who: [] for who in PEOPLE}
 
     def told(self) -> Story:
@@ -125,6 +129,7 @@ class _Log:
         if rnd.random() < 0.3:
             more["holdout"] = {"share": 0.3, "salt": "s"}
         more["max_trigger_age_hours"] = rnd.choice([1, 24, 72])
+        more["behaviour"] = self.behaviour
         self.story.policy(*random_rules(rnd), number=self.policies, **more)
 
     # --- what goes on
@@ -151,6 +156,8 @@ class _Log:
             self._tell(who, self._traits(name, when))
         elif chance < 0.93:
             self._tell(who, self._consent(name, when))
+            if self.erasing.random() < 0.06:
+                self._tell(who, CustomerErased(id=f"x{name}", at=when))
         else:
             self._tell(who, self._report(who, name, when))
 

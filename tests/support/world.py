@@ -71,7 +71,11 @@ class World:
     def values(self, topic: str) -> list[Any]:
         """Decoded values of a topic, partition by partition."""
         return [
-            msgspec.json.decode(r.value) for (name, _), log in sorted(self.logs.items()) if name == topic for r in log
+            msgspec.json.decode(r.value)
+            for (name, _), log in sorted(self.logs.items())
+            if name == topic
+            for r in log
+            if r.value
         ]
 
 

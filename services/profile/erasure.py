@@ -1,0 +1,74 @@
+"""What remains of a person who was erased, and which addresses must go; knows docs/semantics.md §6, no engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import msgspec
+
+from services.profile import orders
+from services.profile.state import Book, Contact, State, Trait
+from shared.chain import Consent
+from shared.codec import cloud_event
+from shared.events import CONTACT_FIELDS
+from shared.ids import derived_id
+from shared.partitioning import partition_of
+from shared.streams.fold import Output
+from shared.topics import CONTACT_POINTS
+
+SOURCE = "huitou/profile"
+Dated = TypeVar("Dated", Trait, Consent, Contact)
+
+
+def reach_of(at: int, *, now: int, tolerance: int) -> int:
+    """Instant up to which an erasure at `at` reaches: what is known by `now`, as far as a source's clock may run ahead."""
+    return max(at, min(now, at + tolerance))
+
+
+def remaining(state: State, until: int, *, now: int, open_limit: int = orders.OPEN_LIMIT) -> State:
+    """The state without what happened up to `until`; nothing but ids where that is everything (`now` is not above it)."""
+    if now <= until:
+        return State(now=state.now, aliases=state.aliases, erased=until)
+    return msgspec.structs.replace(
+        state,
+        orders=_later_entries(state.orders, until, open_limit),
+        returns=_later_entries(state.returns, until, open_limit),
+        products={},
+        traits=_later(state.traits, until),
+        others=_later(state.others, until),
+        consents=_later(state.consents, until),
+        contacts=_later(state.contacts, until),
+        erased=until,
+    )
+
+
+def tombstones(before: State, after: State, key: str, alias: str) -> tuple[Output, ...]:
+    """Take every address out that was ever sealed under one of the person's ids, but for those that remain."""
+    ids = dict.fromkeys((key, alias, *before.aliases, *(contact.alias for contact in before.contacts.values())))
+    fields = dict.fromkeys((*CONTACT_FIELDS, *before.contacts))
+    return tuple(_tombstones(ids, fields, after))
+
+
+def told_again(state: State, fields: tuple[str, ...], alias: str) -> tuple[Output, ...]:
+    """Take out what a fact from before the erasure has brought once more."""
+    return tuple(_tombstones({alias: None}, dict.fromkeys(fields), state))
+
+
+def _tombstones(ids: dict[str, None], fields: dict[str, None], kept: State) -> Iterator[Output]:
+    held = {(contact.alias, field) for field, contact in kept.contacts.items()}
+    for alias in ids:
+        partition = partition_of(alias.encode())
+        for field in fields:
+            if (alias, field) not in held:
+                name = derived_id("erased", alias, field, kept.erased)
+                headers = cloud_event("contact.point", id=name, source=SOURCE, at=kept.erased)
+                yield Output(CONTACT_POINTS.name, f"{alias}/{field}", None, partition, headers)
+
+
+def _later(values: dict[str, Dated], until: int) -> dict[str, Dated]:
+    return {name: value for name, value in values.items() if value.at > until}
+
+
+def _later_entries(book: Book, until: int, open_limit: int) -> Book:
+    return orders.book_of([entry for entry in orders.entries(book) if entry.at > until], keep=open_limit)
