@@ -12,6 +12,8 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import DBAPIError
 
 from services.console import letters_api, letters_page
+from services.console.consents import ConsentBook
+from services.console.consents import routes as consent_routes
 from services.console.figures import DecisionShown, Reading, per_channel
 from services.console.guard import Guard
 from services.console.lag import LagBoard
@@ -47,15 +49,23 @@ class Boards(Protocol):
 
 
 def create_app(
-    readings: Readings, lags: Boards, shop: Shop, *, names: frozenset[str] = frozenset(), letters: Letters | None = None
+    readings: Readings,
+    lags: Boards,
+    shop: Shop,
+    *,
+    names: frozenset[str] = frozenset(),
+    letters: Letters | None = None,
+    consents: ConsentBook | None = None,
 ) -> FastAPI:
-    """The application; `names` are host names allowed beside localhost."""
+    """The application; `names` are host names allowed beside localhost. Without `consents` it shows no histories."""
     # The documentation pages of the framework load scripts from elsewhere.
     app = FastAPI(title="Huitou console", docs_url=None, redoc_url=None)
     app.add_middleware(Guard, names=names)
     app.add_exception_handler(DBAPIError, _unavailable)
     app.add_exception_handler(OSError, _unavailable)
     _add_api(app, readings, lags, shop)
+    if consents is not None:
+        app.include_router(consent_routes(consents))
     _add_pages(app, readings, lags, Pages(shop))
     if letters is not None:
         app.include_router(letters_api.routes(letters))

@@ -8,6 +8,7 @@ import signal
 import uvicorn
 
 from services.console.app import create_app
+from services.console.consents import ConsentTable
 from services.console.lag_watch import LagWatch
 from services.console.letter_desk import Desk
 from services.console.letter_sender import ReplaySender
@@ -35,7 +36,8 @@ async def run(settings: ConsoleSettings) -> None:
     desk = Desk(engine, settings.opener(), sender, now_ms=clock.now_ms)
     letters = Letters(engine, desk, settings.operators_file)
     readings = Queries(engine, clock.now_ms)
-    app = create_app(readings, watch, settings.shop(), names=settings.names(), letters=letters)
+    consents, names = ConsentTable(engine), settings.names()
+    app = create_app(readings, watch, settings.shop(), names=names, letters=letters, consents=consents)
     config = uvicorn.Config(
         app,
         host=settings.console_host,

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from services.console.consent_records import Consented
 from services.console.records import Batch, Decision, Message, Standing, merged
 
 Amounts = Mapping[tuple[object, ...], tuple[int, ...]]
@@ -20,6 +21,8 @@ class Known(NamedTuple):
     """Customer → seq of the latest change that was counted."""
     messages: Mapping[str, Message]
     decisions: Collection[str]
+    erased: Mapping[str, int] = {}
+    """Customers of this batch who were erased before, with the instant up to which."""
 
 
 class Rows(NamedTuple):
@@ -33,6 +36,9 @@ class Rows(NamedTuple):
     decisions: Collection[Decision]
     amounts: Mapping[str, Amounts]
     """By name of the counting table."""
+    consents: Collection[Consented] = ()
+    erased: Mapping[str, int] = {}
+    """Customers of whom nothing up to this instant is kept: consents go, decisions are nobody's."""
 
 
 class _Sums:
@@ -62,7 +68,15 @@ def project(batch: Batch, known: Known) -> Rows:
         sums["event_second"].add((second, kind), events)
         sums["event_total"].add((kind,), events)
     amounts = {name: found.moved() for name, found in sums.items()}
-    return Rows(customers, gone, marks, messages, decisions, amounts)
+    erased = {**known.erased, **{each: max(at, known.erased.get(each, 0)) for each, at in batch.erased.items()}}
+    decisions = [_nobodys(new) if new.decided_at <= erased.get(new.customer, -1) else new for new in decisions]
+    consents = [one for one in batch.consents if one.at > erased.get(one.customer, -1)]
+    return Rows(customers, gone, marks, messages, decisions, amounts, consents, batch.erased)
+
+
+def _nobodys(decision: Decision) -> Decision:
+    """It stays in the figures."""
+    return decision._replace(customer="")
 
 
 def _customers(batch: Batch, known: Known, sums: _Sums) -> tuple[dict[str, Standing], list[str]]:

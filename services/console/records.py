@@ -8,10 +8,11 @@ from typing import Any, Final, NamedTuple, Protocol, get_args, get_type_hints
 
 import msgspec
 
+from services.console.consent_records import Consented, consented
 from services.console.letters import Letter, dead, rejected
 from shared.chain import SegmentChanged, SegmentSnapshot
 from shared.events import CustomerFact, MessageReported
-from shared.outreach import CandidateDecided, DeliveryDecided, OutreachCommand, SendMessage
+from shared.outreach import CandidateDecided, DeliveryDecided, OutreachCommand, SendMessage, Suppress
 from shared.topics import (
     CUSTOMER_EVENTS,
     DEAD_LETTERS,
@@ -139,6 +140,8 @@ class Batch:
         self.messages: dict[str, Message] = {}
         self.decisions: dict[str, Decision] = {}
         self.letters: dict[str, Letter] = {}
+        self.consents: list[Consented] = []
+        self.erased: dict[str, int] = {}  # by id, the instant up to which
         self.unreadable = 0
 
 
@@ -196,6 +199,8 @@ def _take_front(batch: Batch, record: Record, scenario: bool) -> None:  # noqa: 
         batch.events[record.timestamp // 1000, front.type] += 1
         if front.type == "message.reported" and front.status in REPORTED:
             _meet(batch, front.command_id, _reported(front))
+        elif front.type == "consent.set":
+            batch.consents.append(consented(record))
     elif front.type == "tick" and (scenario or not (front.scenario or front.as_of > record.timestamp)):
         batch.logical_now = max(batch.logical_now, front.as_of)
 
@@ -210,6 +215,9 @@ def _take_command(batch: Batch, record: Record, _: bool) -> None:  # noqa: FBT00
     command = _decode_command(record.value or b"")
     if isinstance(command, SendMessage):
         _meet(batch, command.command_id, Message(_text(command.rule), command.channel))
+    elif isinstance(command, Suppress) and command.reason == "erased":
+        for each in (command.customer, *command.ids):
+            batch.erased[_text(each)] = max(command.erased, batch.erased.get(_text(each), 0))
 
 
 def _take_decision(batch: Batch, record: Record, _: bool) -> None:  # noqa: FBT001

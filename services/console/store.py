@@ -14,8 +14,10 @@ from services.console.records import Batch, Message, Positions, Standing
 from services.console.tables import (
     COUNTS,
     change_mark,
+    consent,
     customer,
     decision,
+    erasure,
     event_second,
     letter,
     logical_clock,
@@ -79,11 +81,14 @@ async def _known(connection: AsyncConnection, batch: Batch) -> Known:
     marks = await _stored(connection, change_mark, batch.changes)
     messages = await _stored(connection, message, batch.messages)
     decisions = await _stored(connection, decision, batch.decisions)
+    about = {*batch.erased, *(one.customer for one in batch.decisions.values())}
+    erased = await _stored(connection, erasure, {*about, *(one.customer for one in batch.consents)})
     return Known(
         {key: Standing(*values) for key, values in customers.items()},
         {key: values[0] for key, values in marks.items()},
         {key: Message(*values) for key, values in messages.items()},
         decisions,
+        {key: int(values[0]) for key, values in erased.items()},
     )
 
 
@@ -101,6 +106,8 @@ async def _write(connection: AsyncConnection, rows: Rows) -> None:
     await _put(connection, change_mark, list(rows.marks.items()))
     await _put(connection, message, [(key, *row) for key, row in rows.messages.items()])
     await _put(connection, decision, rows.decisions)
+    await _put(connection, consent, rows.consents)
+    await _forget(connection, rows.erased)
     if rows.gone:
         await connection.execute(sa.delete(customer).where(customer.c.customer.in_(rows.gone)))
     for name, amounts in rows.amounts.items():
@@ -117,6 +124,19 @@ async def _put_letters(connection: AsyncConnection, batch: Batch) -> None:
         where=letter.c.arrived < statement.excluded.arrived,
     )
     await _execute(connection, told_again, letter, list(batch.letters.values()))
+
+
+async def _forget(connection: AsyncConnection, erased: Mapping[str, int]) -> None:
+    """Consents and letters up to the erasure go; decisions up to it are nobody's."""
+    statement = insert(erasure)
+    later = sa.func.greatest(erasure.c.erased_at, statement.excluded.erased_at)
+    statement = statement.on_conflict_do_update(index_elements=["customer"], set_={"erased_at": later})
+    await _execute(connection, statement, erasure, list(erased.items()))
+    for each, until in sorted(erased.items()):
+        await connection.execute(sa.delete(consent).where(consent.c.customer == each, consent.c.at <= until))
+        await connection.execute(sa.delete(letter).where(letter.c.customer == each, letter.c.arrived <= until))
+        theirs = (decision.c.customer == each) & (decision.c.decided_at <= until)
+        await connection.execute(sa.update(decision).where(theirs).values(customer=""))
 
 
 async def _put(connection: AsyncConnection, table: sa.Table, rows: Collection[Sequence[Any]]) -> None:

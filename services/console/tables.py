@@ -88,6 +88,25 @@ letter_action = sa.Table(
 )
 """Only ever appended to; it stays when the console's schema is made anew."""
 
+consent = _table(
+    "consent",
+    _key("partition", sa.BigInteger),
+    _key("offset", sa.BigInteger),
+    sa.Column("customer", sa.Text),
+    sa.Column("event", sa.Text),
+    sa.Column("channel", sa.Text),
+    sa.Column("purpose", sa.Text),
+    sa.Column("granted", sa.Boolean),
+    sa.Column("at", sa.BigInteger),
+    sa.Column("arrived", sa.BigInteger),
+    sa.Column("source", sa.Text),
+    sa.Column("mode", sa.Text),
+    sa.Column("proof", sa.Text),
+    sa.Column("text_version", sa.Text),
+    sa.Column("operator", sa.Text),
+)
+erasure = _table("erasure", _key("customer"), sa.Column("erased_at", sa.BigInteger))
+
 population = _table(
     "population",
     _key("lifecycle"),

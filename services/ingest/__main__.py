@@ -1,4 +1,4 @@
-"""`python -m services.ingest http|clock|import|keys`: reads arguments and environment, and starts what they name."""
+"""`python -m services.ingest http|clock|import|erase|keys`: reads arguments and environment, and starts what they name."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 from rich.console import Console
 
-from services.ingest import clock_process, http_process
+from services.ingest import clock_process, erasing, http_process
 from services.ingest.csv_import import MAX_LAG, Columns, read_history, send_history, summary
+from services.ingest.fields import EventRefusedError
 from services.ingest.gate import STANDARD
 from services.ingest.hooks.commands import add_commands
 from services.ingest.hooks.sources import HookSourcesError
 from services.ingest.identifiers import PepperError
 from services.ingest.order_history import HistoryRefusedError, Terms, local_instant
+from services.ingest.person_sender import erasures_sent
 from services.ingest.progress import ImportProgress
 from services.ingest.rate import Limit
 from services.ingest.settings import ClockSettings, HooksSettings, HttpSettings, ImportSettings, KeysSettings
+from services.ingest.typed import CUSTOMER_KINDS
+from services.ingest.typed_shapes import Customer
 from services.ingest.write_keys import Scope, WriteKeysError, add_key, list_keys, revoke_key
 from shared import clock, log
 from shared.instants import parse_instant, parse_zone
@@ -54,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         OSError,
     ) as error:
         return _refuse(str(error))
+    except EventRefusedError as error:
+        return _refuse(f"{error.path}: {error.reason}")
     except KafkaError as error:
         return _refuse(f"the broker failed: {error}")
     return code
@@ -90,6 +96,22 @@ def _import(given: argparse.Namespace) -> int:
     with ImportProgress(Console()) as progress:
         asyncio.run(send_history(settings.kafka, history.facts, progress, max_lag=given.max_lag))
     sys.stdout.write("\n".join(summary(history, desk.shop)) + "\n")
+    return 0
+
+
+def _erase(given: argparse.Namespace) -> int:
+    settings = ImportSettings()
+    pepper, source = settings.desk().pepper, given.source
+    wishes = [erasing.named(**{name: getattr(given, name) for name in CUSTOMER_KINDS})]
+    if given.stdin:
+        lines = (line for line in sys.stdin if line.strip())
+        wishes = [erasing.identifiers_of(msgspec.json.decode(line, type=Customer)) for line in lines]
+    at = clock.now_ms() if given.at is None else given.at
+    if given.at is None and settings.scenario:
+        raise EventRefusedError("--at", "a scenario stack has no wall time; give the logical time")
+    erasures = [erasing.erase(wish, pepper, event_id="", source=source, at=at) for wish in wishes]
+    asyncio.run(erasures_sent(settings.kafka, erasures))
+    sys.stdout.write(f"erased: {len(erasures)} persons, {sum(len(each.facts) for each in erasures)} ids\n")
     return 0
 
 
@@ -159,6 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("clock", help="write time into every partition").set_defaults(run=_clock)
     _import_parser(commands.add_parser("import", help="order history from a CSV file"))
     add_commands(commands.add_parser("hooks", help="systems that may call /hooks/…"), _hooks_file)
+    _erase_parser(commands.add_parser("erase", help="forget a person (docs/privacy.md)"))
     keys = commands.add_parser("keys", help="write keys").add_subparsers(required=True, metavar="action")
     add = keys.add_parser("add", help="a new key, printed once")
     add.add_argument("--source", required=True, help="name of the sender, e.g. shop")
@@ -171,6 +194,17 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument("key_id", help="hk_…, the part before the dot")
     revoke.set_defaults(run=_revoke_key)
     return parser
+
+
+def _erase_parser(parser: argparse.ArgumentParser) -> None:
+    for name in CUSTOMER_KINDS:
+        parser.add_argument(f"--{name.replace('_', '-')}", help="an identifier of the person; every id found is erased")
+    parser.add_argument(
+        "--stdin", action="store_true", help='persons as JSON lines, e.g. {"phone": "…"}: in no history'
+    )
+    parser.add_argument("--source", default="erase", help="who asks, for the log")
+    parser.add_argument("--at", type=_instant, help="what happened up to then is forgotten, RFC 3339; default: now")
+    parser.set_defaults(run=_erase)
 
 
 def _import_parser(parser: argparse.ArgumentParser) -> None:

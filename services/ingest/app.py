@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.ingest import person_api
 from services.ingest.answers import error
 from services.ingest.api import Terms, routes
 from services.ingest.bodies import BodyTooSlowError
@@ -57,6 +58,7 @@ def create_app(
         openapi_url=None,
         redirect_slashes=False,
     )
+    app.include_router(person_api.routes(intake, gate))
     for router in more:
         app.include_router(router)
     app.add_middleware(Cors, origins=terms.origins)

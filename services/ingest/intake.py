@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple, final
 
 import msgspec
 
-from services.ingest import segment, typed
+from services.ingest import erasing, refusals, segment, typed
+from services.ingest.erasing import Erasure
 from services.ingest.fields import EventRefusedError
 from services.ingest.people import Desk, Taken
 from services.ingest.publisher import Publisher
@@ -115,6 +116,29 @@ class Intake:
                 request.reject(_placed(outcome.refusal, f"$.events[{index}]"), encode(event))
         await self._publish(request)
         return outcomes
+
+    async def erase(self, item: object, *, source: str) -> Erasure:
+        """Publish the erasure of one person as of now; EventRefusedError if the item names nobody."""
+        wish = erasing.wish_of(item)
+        identifiers = erasing.identifiers_of(wish.customer)
+        erasure = erasing.erase(identifiers, self._desk.pepper, event_id=wish.id, source=source, at=self._now_ms())
+        request = Request(source, self._keyring, self._memory, received_at=erasure.at)
+        request.erase(erasure)
+        await self._publish(request)
+        return erasure
+
+    async def reply(self, item: object, *, source: str) -> str:
+        """Publish the refusal that a customer's reply is, if it is one: the word; else "", and nothing is kept."""
+        reply = refusals.reply_of(item)
+        word = refusals.refusal_in(reply.text)
+        about = {name: value for name, value in msgspec.structs.asdict(reply.customer).items() if value is not None}
+        said = {"type": "consent.set", "id": reply.id, "at": reply.at, "customer": about, "channel": reply.channel}
+        said |= {"purpose": "marketing", "granted": False, "proof": f"reply {word}"}
+        outcomes = await self.typed([said] if word else [], source=source)
+        for outcome in outcomes:
+            if outcome.refusal is not None:
+                raise outcome.refusal
+        return word
 
     async def ready(self) -> bool:
         """Whether the broker answers."""

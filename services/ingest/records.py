@@ -7,11 +7,12 @@ import functools
 import hashlib
 from typing import Final, final
 
+from services.ingest.erasing import Erasure
 from services.ingest.fields import EventRefusedError
 from services.ingest.people import Taken
 from services.ingest.seal_memory import Sealing, SealMemory
 from shared.codec import cloud_event, encode, fact_headers
-from shared.events import ContactPoint, RejectedEvent
+from shared.events import CONTACT_FIELDS, ContactPoint, RejectedEvent
 from shared.ids import derived_id
 from shared.partitioning import partition_of
 from shared.sealing import Keyring
@@ -56,6 +57,13 @@ class Request:
                 self._sealings[place] = sealing
                 emits.append(self._contact_point(person.customer, contact.field, contact.value, taken.facts[0].at))
         self.records.extend(emits)
+
+    def erase(self, erasure: Erasure) -> None:
+        """Add an erasure: one fact for each id."""
+        for customer, fact in erasure.facts:
+            key = customer.encode()
+            self.records.append(Emit(CUSTOMER_EVENTS.name, _partition(key), key, encode(fact), fact_headers(fact)))
+            self._memory.forget(customer, CONTACT_FIELDS)
 
     def reject(self, refusal: EventRefusedError, raw: bytes) -> None:
         """Add an event that was refused, its bytes sealed; of very many bytes the first, and the reason says so."""

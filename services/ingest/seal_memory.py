@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, final
 
 CAPACITY: Final = 200_000
@@ -66,6 +66,11 @@ class SealMemory:
         entry = self._entries.get(place)
         if entry is not None and entry.number == sealing.number:
             self._entries[place] = entry._replace(sealed=True, until=self._monotonic() + FRESH_SECONDS)
+
+    def forget(self, customer: str, fields: Iterable[str]) -> None:
+        """Seal this customer's values again when they come: what was sealed before is gone."""
+        for field in fields:
+            self._entries.pop((customer, field), None)
 
     def _digest(self, value: str) -> bytes:
         return hashlib.blake2b(value.encode(), digest_size=16, key=self._secret).digest()

@@ -150,6 +150,8 @@ def _consent(event: given.ConsentSet, slip: Slip) -> events.Fact:
         purpose=event.purpose,
         granted=event.granted,
         proof=slip.free(event.proof),
+        text_version=slip.free(event.text_version),
+        operator=slip.free(event.operator),
     )
 
 

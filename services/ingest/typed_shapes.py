@@ -197,6 +197,10 @@ class ConsentSet(_Event, frozen=True, kw_only=True, tag="consent.set"):
     purpose: events.Purpose
     granted: bool
     proof: Optional = ""
+    """What shows it, e.g. the form; contact data in it is masked."""
+    text_version: Optional = ""
+    operator: Optional = ""
+    """Staff id."""
 
 
 class MessageReported(_Event, frozen=True, kw_only=True, tag="message.reported"):

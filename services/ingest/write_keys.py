@@ -37,6 +37,8 @@ class Scope(enum.StrEnum):
 
     LIVE = "live"
     IMPORT = "import"
+    ERASE = "erase"
+    """Forget persons: given to nobody who only sends events."""
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -119,7 +121,7 @@ def add_key(path: Path, source: str, scopes: Iterable[Scope], limit: Limit | Non
         )
     granted = sorted(set(scopes))
     if not granted:
-        raise WriteKeysError("scopes: must name at least one of live, import")
+        raise WriteKeysError("scopes: must name at least one of live, import, erase")
     key_id, secret = _PREFIX + secrets.token_hex(6), secrets.token_urlsafe(_SECRET_BYTES)
     key = Key(id=key_id, source=source, scopes=granted, secret_sha256=_hash(secret), limit=limit)
 

@@ -1,0 +1,66 @@
+"""From a person's identifiers to the erasure of every id they stand for; pure: knows identifiers, no HTTP and no topic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from services.ingest.fields import EventRefusedError
+from services.ingest.identifiers import Identifier, IdentifierRefusedError, Kind, Pepper, identify
+from services.ingest.typed import CUSTOMER_KINDS
+from services.ingest.typed_shapes import Customer
+from shared.events import CustomerErased
+from shared.ids import derived_id
+
+
+class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the API takes: whoever bears one of these identifiers is to be forgotten."""
+
+    customer: Customer
+    id: Annotated[str, Meta(pattern=r"^[!-~]{0,128}\Z")] = ""
+    """Yours, the same over retries; empty: one is made."""
+
+
+class Erasure(msgspec.Struct, frozen=True):
+    """One wish as facts, one per id: each goes to the log of its own id, which knows where the person's state is."""
+
+    id: str
+    at: int
+    facts: tuple[tuple[str, CustomerErased], ...]
+
+
+def wish_of(item: object) -> Wish:
+    """The wish from decoded JSON; EventRefusedError names the field."""
+    try:
+        return msgspec.convert(item, Wish)
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).partition(" - at `$")
+        raise EventRefusedError(place.strip("`."), reason[0].lower() + reason[1:]) from None
+
+
+def identifiers_of(customer: Customer) -> list[Identifier]:
+    """Those that are given."""
+    given = zip(CUSTOMER_KINDS.values(), msgspec.structs.astuple(customer), strict=True)
+    return [Identifier(kind, value) for kind, value in given if value is not None]
+
+
+def erase(identifiers: Iterable[Identifier], pepper: Pepper, *, event_id: str, source: str, at: int) -> Erasure:
+    """Every id that these identifiers give. EventRefusedError if one gives none: half an erasure would look like a whole."""
+    try:
+        found = identify(identifiers, pepper)
+    except IdentifierRefusedError as error:
+        raise EventRefusedError("customer", f"identifies nobody: {error}") from None
+    if found.refused:
+        raise EventRefusedError("customer", f"names somebody else as well, or nobody: {'; '.join(found.refused)}")
+    event_id = event_id or derived_id("erase", source, at, *found.aliases)
+    facts = ((customer, CustomerErased(id=event_id, at=at, source=source)) for customer in found.aliases)
+    return Erasure(event_id, at, tuple(facts))
+
+
+def named(**values: str | None) -> list[Identifier]:
+    """Identifiers by the names of the typed API (member, phone, …), those that are not None."""
+    kinds: dict[str, Kind] = dict(CUSTOMER_KINDS)
+    return [Identifier(kinds[name], value) for name, value in values.items() if value is not None]

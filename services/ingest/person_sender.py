@@ -1,0 +1,26 @@
+"""Writes erasures to the log from a command; knows a broker, decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from services.ingest.erasing import Erasure
+from shared.codec import encode, fact_headers
+from shared.streams.clients import producer
+from shared.topics import CUSTOMER_EVENTS
+
+
+async def erasures_sent(bootstrap: str, erasures: Iterable[Erasure]) -> None:
+    """Return when every fact is acknowledged; KafkaError otherwise, and then the command may be given again."""
+    client = producer(bootstrap)
+    await client.start()
+    try:
+        acks = [
+            await client.send(CUSTOMER_EVENTS.name, encode(fact), customer.encode(), headers=fact_headers(fact))
+            for erasure in erasures
+            for customer, fact in erasure.facts
+        ]
+        await asyncio.gather(*acks)
+    finally:
+        await client.stop()
