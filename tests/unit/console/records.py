@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from services.console.projection import Known, project
-from services.console.records import Decision, Message, Record, Standing, read_batch
+from services.console.records import Consented, Decision, Message, Record, Standing, read_batch
 from shared.codec import encode
 
 
@@ -46,11 +46,13 @@ class Tables:
         self.marks: dict[str, int] = {}
         self.messages: dict[str, Message] = {}
         self.decisions: dict[str, Decision] = {}
+        self.consents: dict[tuple[int, int], Consented] = {}
+        self.erased: dict[str, int] = {}
         self.amounts: dict[str, dict[tuple[object, ...], tuple[int, ...]]] = defaultdict(dict)
 
     def take(self, records: Sequence[Record], *, scenario: bool = True) -> None:
         batch = read_batch(records, self.positions, scenario=scenario)
-        known = Known(self.customers, self.marks, self.messages, self.decisions)
+        known = Known(self.customers, self.marks, self.messages, self.decisions, self.erased)
         rows = project(batch, known)
         self.positions |= batch.positions
         self.logical_now = max(self.logical_now, batch.logical_now)
@@ -61,6 +63,12 @@ class Tables:
         self.marks |= rows.marks
         self.messages |= rows.messages
         self.decisions |= {new.id: new for new in rows.decisions}
+        self.consents |= {(one.partition, one.offset): one for one in rows.consents}
+        for each, until in rows.erased.items():
+            self.erased[each] = max(until, self.erased.get(each, 0))
+            self.consents = {k: one for k, one in self.consents.items() if one.customer != each or one.at > until}
+            theirs = [one for one in self.decisions.values() if one.customer == each and one.decided_at <= until]
+            self.decisions |= {one.id: one._replace(customer="") for one in theirs}
         for name, added in rows.amounts.items():
             for key, amounts in added.items():
                 before = self.amounts[name].get(key, (0,) * len(amounts))

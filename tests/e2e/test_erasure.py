@@ -1,0 +1,227 @@
+"""A person's will on the whole product: an opt-out is in force within seconds; who was erased stays erased, whatever is told again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from deploy.create_topics import create
+from deploy.oracle.outputs import snapshots_of
+from services.ingest.identifiers import Kind
+from shared import clock, topics
+from shared.chain import Linked
+from shared.codec import encode
+from shared.streams import clients
+from tests.support.shop_house import CHAIN, ShopHouse
+from tests.support.traces import Needles, in_database, in_files, in_topics
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
+
+PHONE, OTHER, MAIL, NAME = "13977001234", "13977005678", "li.erased@mailbox.example", "李被忘记"
+WITHIN = 5.0
+"""Seconds from the answer to an opt-out until nothing goes any more."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ShopHouse]:
+    async with ShopHouse(tmp_path_factory.mktemp("erasure")) as running:
+        yield running
+
+
+def event(kind: str, name: str, customer: dict[str, str], **more: Any) -> dict[str, Any]:
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {"type": kind, "id": name, "at": at, "customer": customer} | more
+
+
+def order(name: str, customer: dict[str, str]) -> dict[str, Any]:
+    return event("order.placed", f"e-{name}", customer, order_id=name, amount="12.50", currency="CNY")
+
+
+def consent(name: str, customer: dict[str, str], *, granted: bool, channel: str = "sms") -> dict[str, Any]:
+    proof = {"proof": "form 7", "text_version": "sms-terms-3", "operator": "g-017"}
+    return event("consent.set", name, customer, channel=channel, purpose="marketing", granted=granted, **proof)
+
+
+async def test_an_opt_out_is_in_force_within_seconds_and_what_waits_does_not_go(house: ShopHouse) -> None:
+    ann = {"member": "M-ANN", "phone": OTHER}
+    customer = house.id_of(Kind.MEMBER, "M-ANN")
+    await house.rows("INSERT INTO notifier.kill_switch VALUES ('channel:sms', 'test', 0)")
+    await house.tell(consent("ann-yes", ann, granted=True), order("ann-1", ann))
+    await house.until(lambda: _waits(house, customer))
+
+    began = clock.monotonic()
+    said = await house.post(
+        "/api/v1/replies",
+        {"id": "ann-td", "at": datetime.now(UTC).isoformat(), "customer": ann, "channel": "sms", "text": " ＴＤ "},
+    )
+    await house.until(lambda: _silent(house, customer, "sms", "marketing"), within=WITHIN)
+    took = clock.monotonic() - began
+    await house.rows("DELETE FROM notifier.kill_switch")
+    await house.until(lambda: _ended(house, customer, "suppressed"))
+
+    assert (said.status_code, said.json()) == (200, {"opt_out": True})
+    assert took <= WITHIN
+    assert not [each for each in await house.accepted() if each["channel"] == "sms"]
+    await house.tell(consent("ann-again", ann, granted=True), order("ann-2", ann))
+    await house.until(lambda: _accepted_by(house, OTHER))
+    history = (await _history(house, customer))["consents"]
+    assert [(each["granted"], each["proof"]) for each in history] == [
+        (True, "form 7"),
+        (False, "reply td"),
+        (True, "form 7"),
+    ]
+    assert (history[0]["text_version"], history[0]["operator"]) == ("sms-terms-3", "g-017")
+
+
+async def test_who_was_erased_stays_erased_under_replay(house: ShopHouse) -> None:
+    bob = {"member": "M-BOB", "phone": PHONE, "email": MAIL}
+    strong, weak = house.id_of(Kind.MEMBER, "M-BOB"), house.id_of(Kind.PHONE, PHONE)
+    past = [
+        event("traits.set", "bob-name", bob, traits={"name": NAME, "birthday": "1990-05-17"}),
+        consent("bob-yes", bob, granted=True),
+        order("bob-1", bob),
+        order("bob-0", {"phone": PHONE}),
+    ]
+    await house.tell(*past)
+    await _link(house, weak, strong)
+    await house.until(lambda: _accepted_by(house, MAIL))
+    await house.rows("INSERT INTO notifier.kill_switch VALUES ('channel:sms', 'test', 0)")
+    await house.tell(later := order("bob-2", bob))
+    await house.until(lambda: _waits(house, strong))
+
+    answer = await house.post("/api/v1/erasures", {"customer": {"phone": PHONE}}, key=house.erase_key)
+    await house.until(lambda: _ended(house, strong, "cancelled"))
+    await house.rows("DELETE FROM notifier.kill_switch")
+    await house.until(lambda: _forgotten(house, strong, weak))
+    sent = len(await house.accepted())
+
+    assert (answer.status_code, answer.json()["ids"]) == (202, 1)
+    assert (await house.post("/api/v1/erasures", {"customer": {"phone": PHONE}})).status_code == 403
+    await house.tell(*past, later)
+    await house.until_still()
+    await _replay(house)
+    await house.until_still()
+
+    assert len(await house.accepted()) == sent
+    assert await _forgotten(house, strong, weak)
+    payloads = await house.rows("SELECT payload FROM notifier.outbox WHERE customer = $1", strong)
+    assert payloads
+    assert all("variables" not in json.loads(row["payload"]) for row in payloads)
+    needles = Needles([PHONE, MAIL, NAME])
+    assert await in_topics(house.stack.kafka, needles) == []
+    assert await in_database(house.stack.database_url, needles) == []
+    assert in_files(house.stack.directory, needles, but=frozenset({"sandbox.log"})) == []
+
+
+async def test_who_comes_back_hears_nothing_before_a_new_consent(house: ShopHouse) -> None:
+    eve = {"member": "M-EVE", "email": "eve.back@mailbox.example"}
+    await house.tell(order("eve-1", eve))
+    await house.until(lambda: _accepted_by(house, eve["email"]))
+    await house.command(
+        "services.ingest", "erase", "--stdin", stdin=b'{"member": "M-EVE"}\n{"email": "eve.back@mailbox.example"}\n'
+    )
+    await house.until(lambda: _silent(house, house.id_of(Kind.MEMBER, "M-EVE"), "all", "all"))
+
+    await house.tell(order("eve-2", eve))
+    await house.until(lambda: _decided(house, "e-eve-2", "eve-2", "erased"))
+    await house.tell(consent("eve-yes", eve, granted=True, channel="email"), order("eve-3", eve))
+    await house.until(lambda: _decided(house, "e-eve-3", "eve-3", "sent"))
+    await house.until(lambda: _accepted_by(house, eve["email"], times=2))
+
+
+async def _waits(house: ShopHouse, customer: str) -> bool:
+    return bool(
+        await house.rows(
+            "SELECT 1 FROM notifier.outbox WHERE customer = $1 AND channel = 'sms' AND state = 'pending'", customer
+        )
+    )
+
+
+async def _ended(house: ShopHouse, customer: str, state: str) -> bool:
+    rows = await house.rows("SELECT state FROM notifier.outbox WHERE customer = $1 AND channel = 'sms'", customer)
+    return state in {row["state"] for row in rows} and "pending" not in {row["state"] for row in rows}
+
+
+async def _silent(house: ShopHouse, customer: str, channel: str, purpose: str) -> bool:
+    query = "SELECT 1 FROM notifier.silence WHERE id = $1 AND channel = $2 AND purpose = $3 AND silent"
+    return bool(await house.rows(query, customer, channel, purpose))
+
+
+async def _accepted_by(house: ShopHouse, address: str, *, times: int = 1) -> bool:
+    return sum(address in each["to"] for each in await house.accepted()) >= times
+
+
+async def _decided(house: ShopHouse, _: str, order_id: str, reason: str) -> bool:
+    rows = await house.topic(topics.OUTREACH_DECISIONS.name)
+    told = [json.loads(row.value or b"{}") for row in rows]
+    return any(one.get("trigger_key") == order_id and one.get("reason") == reason for one in told)
+
+
+async def _history(house: ShopHouse, customer: str) -> dict[str, Any]:
+    import httpx2  # noqa: PLC0415 - one use
+
+    async with httpx2.AsyncClient(base_url=house.stack.console_url, trust_env=False) as client:
+        found: dict[str, Any] = (await client.get(f"/api/v1/customers/{customer}/consents")).json()
+        return found
+
+
+async def _forgotten(house: ShopHouse, strong: str, weak: str) -> bool:
+    """Nothing of the person in both databases, the public snapshot and the addresses of the log."""
+    ids = [strong, weak]
+    silent = [await _silent(house, each, "all", "all") for each in ids]
+    queries = (
+        "SELECT 1 FROM notifier.contact_point WHERE alias = ANY($1)",
+        "SELECT 1 FROM notifier.outbox WHERE customer = ANY($1) AND state IN ('pending', 'sending')",
+        "SELECT 1 FROM console.customer WHERE customer = ANY($1)",
+        "SELECT 1 FROM console.consent WHERE customer = ANY($1)",
+    )
+    left = [await house.rows(query, ids) for query in queries]
+    shown = snapshots_of(await house.topic(topics.SEGMENTS.name))
+    points = {record.key: record.value for record in await house.topic(topics.CONTACT_POINTS.name)}
+    sealed = [key for key, value in points.items() if value and key and key.decode().split("/")[0] in ids]
+    return all(silent) and not any(left) and not sealed and strong not in shown
+
+
+async def _link(house: ShopHouse, weak: str, strong: str) -> None:
+    async with clients.producer(house.stack.kafka) as producer:
+        await producer.send_and_wait(topics.CUSTOMER_EVENTS.name, encode(Linked(strong)), weak.encode())
+
+
+async def _from_the_start(house: ShopHouse, group: str, read: Sequence[topics.Topic]) -> None:
+    """What the broker remembers of a group that nobody is in."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=house.stack.kafka, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    places = [TopicPartition(topic.name, number) for topic in read for number in range(topic.partitions)]
+    consumer.assign(places)
+    await consumer.commit(dict.fromkeys(places, 0))
+    await consumer.stop()
+
+
+async def _replay(house: ShopHouse) -> None:
+    """Every state and read model anew from the logs: changelogs, groups and positions are gone; the ledger is not."""
+    supervisor = house.stack.supervisor
+    for name in CHAIN:
+        await supervisor.stop_one(name)
+    changelogs = [topics.changelog(service) for service in topics.STATEFUL]
+    admin = AIOKafkaAdminClient(bootstrap_servers=house.stack.kafka)
+    await admin.start()
+    await admin.delete_topics([each.name for each in changelogs])
+    await admin.close()
+    await create(house.stack.kafka, changelogs)
+    await _from_the_start(
+        house, "notifier", (topics.OUTREACH_COMMANDS, topics.CONTACT_POINTS, topics.PROVIDER_RECEIPTS)
+    )
+    await house.rows("DELETE FROM notifier.stream_position")
+    names = await house.rows(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'console' AND tablename <> 'logical_clock'"
+    )
+    await house.rows(f"TRUNCATE {', '.join('console.' + row['tablename'] for row in names)}")
+    for name in CHAIN:
+        await supervisor.start_again(name)

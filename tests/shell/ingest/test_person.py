@@ -1,0 +1,87 @@
+"""A person's will over HTTP: erasure by keys of its own, refusals by exact words; nothing personal is said back."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+from services.ingest.refusals import refusal_in
+from services.ingest.write_keys import Scope, add_key
+from shared.events import ConsentSet, CustomerErased
+from tests.shell.ingest.harness import NOW, Shopfront
+
+PHONE = "13912345678"
+
+
+async def test_every_id_of_an_erasure_is_erased_as_of_now(shop: Shopfront) -> None:
+    answer = await _erase(shop, {"customer": {"member": "m1", "phone": PHONE}})
+
+    assert (answer.status_code, answer.json()["ids"], answer.json()["at"]) == (202, 2, NOW)
+    facts = shop.publisher.facts()
+    assert [type(fact) for fact in facts] == [CustomerErased, CustomerErased]
+    assert {fact.at for fact in facts} == {NOW}
+    assert len({record.key for record in shop.publisher.records}) == 2
+    assert all(PHONE.encode() not in record.value for record in shop.publisher.records)
+
+
+async def test_a_key_for_events_erases_nobody_and_the_other_way_round(shop: Shopfront) -> None:
+    body = {"customer": {"member": "m1"}}
+    assert (await shop.client.post("/api/v1/erasures", json=body, headers=shop.bearer)).status_code == 403
+    assert (await shop.client.post("/api/v1/erasures", json=body)).status_code == 401
+    key = add_key(shop.keys_file, "privacy", [Scope.ERASE])
+    shop.seconds += 2
+    event = {"type": "page.viewed", "id": "p", "at": "2025-06-30T09:21:33+08:00", "customer": {"member": "m1"}}
+    bearer = {"authorization": f"Bearer {key}"}
+    assert (await shop.client.post("/api/v1/events", json=event, headers=bearer)).status_code == 403
+    assert shop.publisher.records == []
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"customer": {}}, "customer"),
+        ({"customer": {"member": "m1", "phone": "139****5678"}}, "customer"),
+        ({"customer": {"nick": "m1"}}, ".customer"),
+        ({}, ""),
+    ],
+)
+async def test_half_an_erasure_is_none(shop: Shopfront, body: dict[str, object], path: str) -> None:
+    answer = await _erase(shop, body)
+    assert (answer.status_code, answer.json()["path"].lstrip(".")) == (422, path.lstrip("."))
+    assert shop.publisher.records == []
+
+
+@pytest.mark.parametrize("text", ["TD", " ｔｄ。", "退订", "ＳＴＯＰ!", "R", "opt out", "Unsubscribe\n"])
+async def test_a_word_that_refuses_ends_marketing_by_its_channel(shop: Shopfront, text: str) -> None:
+    answer = await _reply(shop, text)
+
+    assert (answer.status_code, answer.json()) == (200, {"opt_out": True})
+    (fact,) = shop.publisher.facts()
+    assert isinstance(fact, ConsentSet)
+    assert (fact.channel, fact.purpose, fact.granted) == ("sms", "marketing", False)
+    assert fact.proof == f"reply {refusal_in(text)}"
+
+
+@pytest.mark.parametrize("text", ["退订吗？不", "please stop sending", "TDD", "", "好的", "T shirt"])
+async def test_nothing_is_guessed_and_nothing_kept(shop: Shopfront, text: str) -> None:
+    assert (await _reply(shop, text)).json() == {"opt_out": False}
+    assert shop.publisher.records == []
+
+
+async def test_a_proof_that_holds_contact_data_is_refused(shop: Shopfront) -> None:
+    about = {"at": "2025-06-30T09:21:33+08:00", "customer": {"member": "m1"}, "channel": "sms", "purpose": "marketing"}
+    event = {"type": "consent.set", "id": "c", "granted": True, "proof": f"signed by {PHONE}"} | about
+    answer = await shop.client.post("/api/v1/events", json=event, headers=shop.bearer)
+    assert answer.json()["results"][0]["error"]["path"] == "proof"
+    assert PHONE not in answer.text
+
+
+async def _erase(shop: Shopfront, body: dict[str, object]) -> httpx2.Response:
+    key = add_key(shop.keys_file, "privacy", [Scope.ERASE])
+    shop.seconds += 2
+    return await shop.client.post("/api/v1/erasures", json=body, headers={"authorization": f"Bearer {key}"})
+
+
+async def _reply(shop: Shopfront, text: str) -> httpx2.Response:
+    body = {"id": "r1", "at": "2025-06-30T09:21:33+08:00", "customer": {"phone": PHONE}, "channel": "sms", "text": text}
+    return await shop.client.post("/api/v1/replies", json=body, headers=shop.bearer)

@@ -1,0 +1,175 @@
+"""The whole product for one end-to-end test: started, spoken to over HTTP, waited for, looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import asyncpg
+import httpx2
+from sqlalchemy.engine import make_url
+
+from deploy.oracle.reader import LogRecord, read_topic
+from deploy.stack.lag import LagReader
+from deploy.stack.plan import ALL
+from deploy.stack.stack import Stack
+from services.ingest.identifiers import Identifier, Kind, Pepper, identify
+from services.ingest.write_keys import Scope, add_key
+from services.trigger_engine.publish import publish_policy
+from shared import clock
+from tests.support.stack import ROOT, jar_cache
+
+CHAIN = ("profile", "segmenter", "trigger-engine", "notifier", "console")
+QUICK = {
+    "HUITOU_LEASE_SECONDS": "6",
+    "HUITOU_QUIET_SECONDS": "0.5",
+    "HUITOU_LONGEST_WAIT_SECONDS": "0.5",
+    "HUITOU_ADDRESS_SECONDS": "5",
+}
+"""A notifier that loses no time over doubts."""
+
+
+class ShopHouse:
+    """`async with ShopHouse(directory) as house`: everything runs in real time, with a policy of two rules in force."""
+
+    def __init__(self, directory: Path) -> None:
+        env = QUICK | {"HUITOU_SNAPSHOTS": str(directory / "stack" / "snapshots")}
+        self.stack = Stack(directory=directory / "stack", services=ALL, env=env, cache=jar_cache(), durable=False)
+        self.answers: list[bytes] = []
+        """Bodies of all answers."""
+
+    async def __aenter__(self) -> Self:
+        await self.stack.__aenter__()
+        secrets = self.stack.secrets
+        self.erase_key = add_key(secrets.write_keys, "privacy", [Scope.ERASE])
+        self.pepper = Pepper.load(secrets.pepper)
+        await publish_policy(self.stack.kafka, policy())
+        self.http = httpx2.AsyncClient(base_url=self.stack.http_url, timeout=30.0, trust_env=False)
+        self.key = secrets.read_write_key()
+        await asyncio.sleep(1.2)  # ingest reads its keys again
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.http.aclose()
+        await self.stack.stop()
+
+    # --- speaking
+
+    async def post(self, path: str, body: Any, *, key: str = "", basic: bool = False) -> httpx2.Response:
+        """Sent again while ingest is away."""
+        headers = {"authorization": f"Bearer {key or self.key}"}
+        auth = httpx2.BasicAuth(key or self.key, "") if basic else None
+        while True:
+            try:
+                answer = await self.http.post(path, json=body, headers={} if basic else headers, auth=auth)
+            except httpx2.TransportError:
+                await asyncio.sleep(0.2)
+                continue
+            self.answers.append(answer.content)
+            if answer.status_code not in {429, 503}:
+                return answer
+            await asyncio.sleep(0.2)
+
+    async def tell(self, *events: dict[str, Any]) -> None:
+        """Events of the typed API, all accepted."""
+        answer = await self.post("/api/v1/events", {"events": list(events)})
+        assert answer.status_code == 200, answer.text
+
+    async def command(self, *arguments: str, stdin: bytes = b"") -> str:
+        """`python -m …` with the stack's environment; what it wrote. It must succeed."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", *arguments),
+            cwd=ROOT,
+            env=self.stack.environment(),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate(stdin)
+        self.answers.append(said)
+        assert process.returncode == 0, said.decode()
+        return said.decode()
+
+    def id_of(self, kind: Kind, value: str) -> str:
+        """The customer id that stands for an identifier."""
+        return identify([Identifier(kind, value)], self.pepper).customer_id
+
+    # --- looking
+
+    async def rows(self, query: str, *values: object) -> list[Any]:
+        """Of the product's database."""
+        dsn = make_url(self.stack.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+        connection = await asyncpg.connect(dsn)
+        try:
+            return list(await connection.fetch(query, *values))
+        finally:
+            await connection.close()
+
+    async def topic(self, name: str) -> list[LogRecord]:
+        """All its records."""
+        return await read_topic(self.stack.kafka, name)
+
+    async def accepted(self) -> list[dict[str, Any]]:
+        """What the providers took."""
+        async with httpx2.AsyncClient(base_url=self.stack.sandbox_url, trust_env=False) as client:
+            found: list[dict[str, Any]] = (await client.get("/log")).json()
+            return found
+
+    async def script(self, channel: str, script: Mapping[str, Any]) -> None:
+        """What goes wrong at a provider from now on."""
+        async with httpx2.AsyncClient(base_url=self.stack.sandbox_url, trust_env=False) as client:
+            (await client.post("/faults", json={"channel": channel, "script": dict(script)})).raise_for_status()
+
+    async def until(self, true: Callable[[], Awaitable[bool]], *, within: float = 40.0) -> float:
+        """Seconds until it holds; TimeoutError with the end of the logs if it does not."""
+        began = clock.monotonic()
+        while not await true():
+            if clock.monotonic() - began > within:
+                raise TimeoutError(f"not within {within} s\n{self.log_tails()}")
+            await asyncio.sleep(0.05)
+        return clock.monotonic() - began
+
+    async def until_still(self, groups: Sequence[str] = CHAIN, *, within: float = 90.0) -> None:
+        """The chain has read all there is, twice in a row, and nothing of the notifier waits for the broker."""
+        calm = 0
+        async with LagReader(self.stack.kafka) as lag:
+
+            async def still() -> bool:
+                nonlocal calm
+                behind = sum(sum(topics.values()) for group, topics in (await lag.read()).items() if group in groups)
+                waiting = (await self.rows("SELECT count(*) FROM notifier.publication"))[0][0]
+                calm = calm + 1 if behind < LIVE_TICKS and not waiting else 0
+                await asyncio.sleep(0.2)
+                return calm >= STILL
+
+            await self.until(still, within=within)
+
+    def log_tails(self) -> str:
+        """The last lines of every service."""
+        names = self.stack.supervisor.names()
+        return "\n".join(f"--- {name}\n{self.stack.supervisor.log(name).read_text()[-600:]}" for name in names)
+
+
+LIVE_TICKS = 150
+"""Ticks that may lie unread between two commits of rounds that hold only ticks."""
+STILL = 4
+
+
+def policy(version: int = 1) -> dict[str, Any]:
+    """A service message and a marketing message at every order; consents are told to the notifier."""
+
+    def rule(name: str, purpose: str, channel: str, template: str) -> dict[str, Any]:
+        touch = {"message": {"channel": channel, "template": template}}
+        return {"id": name, "when": {"on": "ordered"}, "value": 1, "purpose": purpose, "touches": [touch]}
+
+    return {
+        "version": version,
+        "behaviour": 2,
+        "rules": [
+            rule("thanks", "service", "email", "thank-you"),
+            rule("come-again", "marketing", "sms", "birthday-sms"),
+        ],
+    }
