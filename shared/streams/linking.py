@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.chain import NEVER, NOWHERE, Bundle, Forwarded, Fragment, Linked, Origin
-from shared.events import Fact
+from shared.events import CustomerErased, Fact
 from shared.streams.entry import Entry
 from shared.streams.fold import Fold, S
 from shared.streams.head import NO_LINKS, Links
@@ -22,6 +22,11 @@ def mark_of(decoded: Any) -> tuple[str, Origin] | None:
 def wants_hand_over(decoded: Any) -> bool:
     """A link, or a bundle that tells that the hop before has handed this customer over."""
     return type(decoded) is Linked or (isinstance(decoded, Bundle) and bool(decoded.linked))
+
+
+def erases(decoded: Any) -> bool:
+    """An erasure, forwarded or not: it makes a state small, so that it is taken by a frozen one, too."""
+    return type(decoded.event if type(decoded) is Forwarded else decoded) is CustomerErased
 
 
 def whole(links: Links) -> bool:

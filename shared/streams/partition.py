@@ -146,7 +146,7 @@ class Partition(Generic[S]):
         if not inner and origin <= entry.origin and Rule.FENCE not in self._off:
             self.counts.fenced += 1
             return
-        if entry.frozen:
+        if entry.frozen and not linking.erases(decoded):
             frozen = ValueError("the customer's state is frozen: it is above the limit")
             self._poison(record, frozen, counts=False)
             return

@@ -15,7 +15,7 @@ from shared.codec import encode
 from shared.deadletters import DeadLetter, sealed_field
 from shared.events import CustomerFact, MessageReported
 from shared.ids import derived_id
-from shared.outreach import CancelMessage, CandidateDecided, DeliveryDecided, SendMessage
+from shared.outreach import Allow, CancelMessage, CandidateDecided, DeliveryDecided, SendMessage, Suppress
 from shared.topics import (
     CONTACT_POINTS,
     CUSTOMER_EVENTS,
@@ -117,6 +117,47 @@ async def test_what_must_not_go_any_more_does_not_go(notifier: House) -> None:
         erased.command_id: ("failed", "no-address"),
     }
     assert {each.status for each in await _facts(notifier, [cancelled])} == set()
+
+
+async def test_the_latest_decided_silence_holds_and_ends_what_waits(notifier: House) -> None:
+    silenced, allowed = make_command("silence", 1, "sms"), make_command("silence", 2, "sms")
+    by = {"channel": "sms", "purpose": "marketing"}
+    stop = Suppress(customer=silenced.customer, **by, reason="consent", decided_at=5, number=1)  # type: ignore[arg-type]
+    go = Allow(customer=allowed.customer, **by, decided_at=6, number=2)  # type: ignore[arg-type]
+    old = Suppress(customer=allowed.customer, **by, reason="consent", decided_at=6, number=1)  # type: ignore[arg-type]
+
+    for told in (stop, go, old):
+        await notifier.write([(OUTREACH_COMMANDS.name, told.customer, encode(told))])
+        await asyncio.sleep(0.3)  # one transaction each
+    await notifier.order([silenced, allowed])
+    await notifier.until([silenced, allowed], OPEN, seconds=20)
+
+    decided = {each.command_id: (each.state, each.reason) for each in await _decisions(notifier, [silenced, allowed])}
+    assert decided[silenced.command_id] == ("suppressed", "consent")
+    assert decided[allowed.command_id][0] == "sent"
+
+
+async def test_who_was_erased_is_forgotten_and_what_comes_again_from_before_is_not_kept(notifier: House) -> None:
+    gone, again = make_command("erased", 1, "email"), make_command("erased", 2, "email")
+    gone = msgspec.structs.replace(gone, variables={"days": 3, "name": "x"})
+    await notifier.order([gone])
+    await notifier.until([gone], OPEN, seconds=20)
+    erased = Suppress(
+        customer=gone.customer, ids=(again.customer,), channel="all", purpose="all", reason="erased",
+        erased=clock.now_ms(), decided_at=clock.now_ms(), number=1,
+    )  # fmt: skip
+
+    await notifier.write([(OUTREACH_COMMANDS.name, gone.customer, encode(erased))])
+    await asyncio.sleep(0.5)
+    await notifier.order([gone, again])
+    await notifier.until([gone, again], OPEN, seconds=20)
+
+    assert await notifier.states([gone, again]) == {"sent": 1, "cancelled": 1}
+    both = [gone.customer, again.customer]
+    assert await notifier.fetch("SELECT 1 FROM notifier.contact_point WHERE alias = ANY($1)", both) == []
+    rows = await notifier.fetch("SELECT payload, provider_ref FROM notifier.outbox WHERE customer = ANY($1)", both)
+    assert [(b"variables" in row["payload"], row["provider_ref"]) for row in rows] == [(False, None), (False, None)]
+    assert len(await notifier.fetch("SELECT 1 FROM notifier.send_ledger WHERE customer = ANY($1)", both)) == 1
 
 
 async def test_a_kill_switch_holds_commands_until_a_person_removes_it(notifier: House) -> None:

@@ -10,10 +10,14 @@ import pytest
 from services.profile.fold import ProfileFold
 from services.profile.state import State
 from shared.chain import NOWHERE
+from shared.codec import encode
 from shared.events import ConsentSet, CustomerErased, OrderCancelled, OrderPlaced, OrderRefunded, PageViewed, TraitsSet
 from shared.shop import DAY, Shop
+from shared.streams import partition
 from shared.streams.fold import Context, Outcome
+from shared.streams.partition import Partition
 from shared.topics import CONTACT_POINTS
+from tests.support.world import Stored
 
 T = 1_700_000_000_000
 MINUTE = 60_000
@@ -83,3 +87,15 @@ def test_a_state_written_before_anybody_could_be_erased_is_read() -> None:
     assert FOLD.upgrade(1, body) == state
     with pytest.raises(ValueError, match="version 3"):
         FOLD.upgrade(3, body)
+
+
+def test_a_state_that_was_frozen_for_its_size_is_erased_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partition, "STATE_LIMIT", 200)
+    core: Partition[State] = Partition(FOLD, partition=0, seal=lambda *_: "")
+    facts = [*(order(f"o{number}") for number in range(12)), CustomerErased(id="x", at=T + 1)]
+    for offset, fact in enumerate(facts):
+        core.apply(Stored(offset, b"key", encode(fact), T))
+    entry = core.memory.entry(b"key")
+
+    assert core.counts.poison > 0, "it was never frozen"
+    assert (entry.frozen, entry.state) == (False, State(now=T + 1, aliases=("key",), erased=T + 1))
