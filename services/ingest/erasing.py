@@ -12,6 +12,7 @@ from services.ingest.fields import EventRefusedError
 from services.ingest.identifiers import Identifier, IdentifierRefusedError, Kind, Pepper, identify
 from services.ingest.typed import CUSTOMER_KINDS
 from services.ingest.typed_shapes import Customer
+from services.ingest.wording import refused
 from shared.events import CustomerErased
 from shared.ids import derived_id
 
@@ -37,8 +38,7 @@ def wish_of(item: object) -> Wish:
     try:
         return msgspec.convert(item, Wish)
     except msgspec.ValidationError as error:
-        reason, _, place = str(error).partition(" - at `$")
-        raise EventRefusedError(place.strip("`."), reason[0].lower() + reason[1:]) from None
+        raise refused(str(error), "$") from None
 
 
 def identifiers_of(customer: Customer) -> list[Identifier]:

@@ -8,8 +8,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from services.ingest.fields import EventRefusedError
 from services.ingest.typed_shapes import Customer, EventId
+from services.ingest.wording import refused
 
 WORDS: Final = frozenset(
     {"r", "t", "td", "n", "退订", "拒收", "stop", "stopall", "unsubscribe", "cancel", "end", "quit", "optout", "revoke"}
@@ -36,8 +36,7 @@ def reply_of(item: object) -> Reply:
     try:
         return msgspec.convert(item, Reply)
     except msgspec.ValidationError as error:
-        reason, _, place = str(error).partition(" - at `$")
-        raise EventRefusedError(place.strip("`."), reason[0].lower() + reason[1:]) from None
+        raise refused(str(error), "$") from None
 
 
 def refusal_in(text: str) -> str:

@@ -12,6 +12,7 @@ from services.ingest.people import Desk, Named, Taken, person
 from services.ingest.segment_tracks import level_facts
 from services.ingest.typed_facts import Slip, fact_of
 from services.ingest.typed_shapes import Placed, SurveyAnswered, Tracked, TraitsSet, TypedEvent
+from services.ingest.wording import refused
 from shared.events import Fact
 from shared.instants import parse_instant
 
@@ -37,7 +38,7 @@ def take(item: object, desk: Desk, *, source: str) -> Taken:
     try:
         event = msgspec.convert({"event": item}, _Given).event
     except msgspec.ValidationError as error:
-        raise _refused(str(error)) from None
+        raise refused(str(error), "$.event") from None
     traits = event.traits if isinstance(event, TraitsSet) else {}
     given = zip(CUSTOMER_KINDS.items(), msgspec.structs.astuple(event.customer), strict=True)
     named = [Named(kind, f"customer.{name}", value) for (name, kind), value in given if value is not None]
@@ -64,9 +65,3 @@ def _instant(text: str) -> int:
         return parse_instant(text)
     except ValueError as error:
         raise EventRefusedError("at", str(error)) from None
-
-
-def _refused(message: str) -> EventRefusedError:
-    """The library writes "reason - at `$.event.path`"."""
-    reason, _, place = message.partition(" - at `$.event")
-    return EventRefusedError(place.removesuffix("`").removeprefix("."), reason[0].lower() + reason[1:])

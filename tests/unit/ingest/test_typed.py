@@ -123,7 +123,7 @@ def test_an_event_becomes_its_fact(given: dict[str, Any], expected: object) -> N
         (
             event("message.reported", command_id="c1", rule="birthday", channel="sms", status="failed"),
             "status",
-            "invalid enum value 'failed'",
+            "invalid enum value",
         ),
         (event("contract.set", contract_id="c1", ends_on="2026-02-29"), "ends_on", "must be a date"),
         (event("contract.set", contract_id="c1", ends_on="2026-W01-1"), "ends_on", "regex"),
