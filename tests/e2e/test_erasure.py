@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import CommitFailedError
 
 from deploy.create_topics import create
 from deploy.oracle.outputs import snapshots_of
@@ -195,13 +196,21 @@ async def _link(house: ShopHouse, weak: str, strong: str) -> None:
 
 
 async def _from_the_start(house: ShopHouse, group: str, read: Sequence[topics.Topic]) -> None:
-    """What the broker remembers of a group that nobody is in."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=house.stack.kafka, group_id=group, enable_auto_commit=False)
-    await consumer.start()
+    """What the broker remembers of a group, once its static members count as gone."""
     places = [TopicPartition(topic.name, number) for topic in read for number in range(topic.partitions)]
-    consumer.assign(places)
-    await consumer.commit(dict.fromkeys(places, 0))
-    await consumer.stop()
+    async with AIOKafkaConsumer(
+        bootstrap_servers=house.stack.kafka, group_id=group, enable_auto_commit=False
+    ) as consumer:
+        consumer.assign(places)
+
+        async def committed() -> bool:
+            try:
+                await consumer.commit(dict.fromkeys(places, 0))
+            except CommitFailedError:
+                return False
+            return True
+
+        await house.until(committed)
 
 
 async def _replay(house: ShopHouse) -> None:

@@ -149,7 +149,7 @@ class ShopHouse:
 
     def log_tails(self) -> str:
         """The last lines of every service."""
-        names = self.stack.supervisor.names()
+        names = self.stack.supervisor.names
         return "\n".join(f"--- {name}\n{self.stack.supervisor.log(name).read_text()[-600:]}" for name in names)
 
 
