@@ -132,7 +132,13 @@ class Intake:
         reply = refusals.reply_of(item)
         word = refusals.refusal_in(reply.text)
         about = {name: value for name, value in msgspec.structs.asdict(reply.customer).items() if value is not None}
-        said = {"type": "consent.set", "id": reply.id, "at": reply.at, "customer": about, "channel": reply.channel}
+        said: dict[str, object] = {
+            "type": "consent.set",
+            "id": reply.id,
+            "at": reply.at,
+            "customer": about,
+            "channel": reply.channel,
+        }
         said |= {"purpose": "marketing", "granted": False, "proof": f"reply {word}"}
         outcomes = await self.typed([said] if word else [], source=source)
         for outcome in outcomes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -11,13 +12,13 @@ import pytest
 
 from services.profile import erasure, orders
 from services.profile.fold import ProfileFold
-from services.profile.logic import Where
+from services.profile.logic import Where, take
 from services.profile.state import State
 from services.segmenter.fold import SegmenterFold
 from services.trigger_engine.fold import TriggerFold
 from shared import topics
 from shared.chain import Linked, PolicyPublished
-from shared.events import ConsentSet, CustomerErased, CustomerFact, OrderPlaced, TraitsSet
+from shared.events import CONTACT_FIELDS, ConsentSet, CustomerErased, CustomerFact, OrderPlaced, TraitsSet
 from shared.outreach import Allow, OutreachCommand, SendMessage, Suppress
 from shared.partitioning import partition_of
 from shared.shop import DAY, Shop
@@ -48,12 +49,9 @@ def test_an_erasure_that_forgets_too_little_is_caught(monkeypatch: pytest.Monkey
 
 def test_a_profile_that_takes_an_erased_past_once_more_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     def forgetful(state: State, fact: Any, where: Where) -> Any:
-        return logic(msgspec.structs.replace(state, erased=0), fact, where)
+        return take(msgspec.structs.replace(state, erased=0), fact, where)
 
-    from services.profile import fold  # noqa: PLC0415 - the name that is replaced
-
-    logic = fold.take
-    monkeypatch.setattr(fold, "take", forgetful)
+    monkeypatch.setattr("services.profile.fold.take", forgetful)
 
     assert [line for seed in range(HISTORIES) for line in _differences(seed)]
 
@@ -62,7 +60,7 @@ def test_addresses_go_under_every_id_but_those_that_came_since() -> None:
     before = State(aliases=("a1", "b2"), contacts={})
     gone = {output.key for output in erasure.tombstones(before, State(erased=5), "b2", "a1")}
 
-    assert gone == {f"{name}/{field}" for name in ("a1", "b2") for field in topics.events.CONTACT_FIELDS}
+    assert gone == {f"{name}/{field}" for name in ("a1", "b2") for field in CONTACT_FIELDS}
     assert all(output.value is None for output in erasure.tombstones(before, State(erased=5), "b2", "a1"))
 
 
@@ -76,9 +74,7 @@ def _differences(seed: int) -> list[str]:
         world.put(topics.CUSTOMER_EVENTS.name, key, record)
     for hop in range(3):
         for home in HOMES:
-            workers[hop, home] = Worker(
-                world, lambda hop=hop, home=home: _fold(hop, home), home, size=rnd.choice((1, 3, 9))
-            )
+            workers[hop, home] = Worker(world, partial(_fold, hop, home), home, size=rnd.choice((1, 3, 9)))
     world.crash_at = frozenset(rnd.sample(range(1, 300), 8))
     _run(list(workers.values()), rnd)
     wrong = [f"seed {seed}: {line}" for line in _wrong(world, workers, told)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -61,10 +62,11 @@ class ShopHouse:
     async def post(self, path: str, body: Any, *, key: str = "", basic: bool = False) -> httpx2.Response:
         """Sent again while ingest is away."""
         headers = {"authorization": f"Bearer {key or self.key}"}
-        auth = httpx2.BasicAuth(key or self.key, "") if basic else None
+        if basic:
+            headers = {"authorization": "Basic " + base64.b64encode(f"{key or self.key}:".encode()).decode()}
         while True:
             try:
-                answer = await self.http.post(path, json=body, headers={} if basic else headers, auth=auth)
+                answer = await self.http.post(path, json=body, headers=headers)
             except httpx2.TransportError:
                 await asyncio.sleep(0.2)
                 continue

@@ -11,7 +11,7 @@ from services.notifier.intake import Contact, read_batch
 from shared.codec import encode
 from shared.deadletters import DeadLetter
 from shared.events import ContactPoint
-from shared.outreach import CancelMessage, SendMessage
+from shared.outreach import CancelMessage, OutreachCommand, SendMessage
 from shared.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
 
 
@@ -46,7 +46,7 @@ def _seal(alias: str, field: str, value: bytes) -> bytes:
     return f"{alias}|{field}|".encode() + value[::-1]
 
 
-def _commands(*records: SendMessage | CancelMessage) -> list[Line]:
+def _commands(*records: OutreachCommand) -> list[Line]:
     return [Line(OUTREACH_COMMANDS.name, encode(each), offset) for offset, each in enumerate(records)]
 
 

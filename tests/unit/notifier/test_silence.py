@@ -18,7 +18,7 @@ def suppress(number: int, *, at: int = 5, **more: object) -> Suppress:
 
 
 def test_the_latest_decided_holds_in_whichever_order_they_come() -> None:
-    told = [
+    told: list[Suppress | Allow] = [
         suppress(1),
         Allow(customer="u1", channel="sms", purpose="marketing", decided_at=5, number=2),
         suppress(3, at=4),
