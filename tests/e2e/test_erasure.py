@@ -174,7 +174,7 @@ async def _decided(house: ShopHouse, order_id: str, reason: str) -> bool:
 async def _history(house: ShopHouse, customer: str) -> dict[str, Any]:
     import httpx2  # noqa: PLC0415 - one use
 
-    async with httpx2.AsyncClient(base_url=house.stack.console_url, trust_env=False) as client:
+    async with httpx2.AsyncClient(base_url=house.stack.console_url, timeout=60.0, trust_env=False) as client:
         found: dict[str, Any] = (await client.get(f"/api/v1/customers/{customer}/consents")).json()
         return found
 

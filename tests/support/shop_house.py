@@ -116,13 +116,13 @@ class ShopHouse:
 
     async def accepted(self) -> list[dict[str, Any]]:
         """What the providers took."""
-        async with httpx2.AsyncClient(base_url=self.stack.sandbox_url, trust_env=False) as client:
+        async with httpx2.AsyncClient(base_url=self.stack.sandbox_url, timeout=60.0, trust_env=False) as client:
             found: list[dict[str, Any]] = (await client.get("/log")).json()
             return found
 
     async def script(self, channel: str, script: Mapping[str, Any]) -> None:
         """What goes wrong at a provider from now on."""
-        async with httpx2.AsyncClient(base_url=self.stack.sandbox_url, trust_env=False) as client:
+        async with httpx2.AsyncClient(base_url=self.stack.sandbox_url, timeout=60.0, trust_env=False) as client:
             (await client.post("/faults", json={"channel": channel, "script": dict(script)})).raise_for_status()
 
     async def until(self, true: Callable[[], Awaitable[bool]], *, within: float = 40.0) -> float:
