@@ -63,7 +63,7 @@ class CutsPublished(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
 BEHAVIOUR = 3
 """The newest behaviour that this code has (rule 14). A change of what is decided adds one and keeps what was before.
 
-3: consents withdrawn and given are told to the notifier as commands (docs/semantics.md §6)."""
+3: consents withdrawn and given are told to the notifier as commands (docs/semantics.md §7)."""
 
 
 class PolicyPublished(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="policy.published"):

@@ -186,7 +186,7 @@ class ConsentSet(Fact, frozen=True, kw_only=True, tag="consent.set"):
 
 
 class CustomerErased(Fact, frozen=True, kw_only=True, tag="customer.erased"):
-    """Forget this person: whatever happened up to `at` never was, whenever it is told (docs/semantics.md §6)."""
+    """Forget this person: whatever happened up to `at` never was, whenever it is told (docs/semantics.md §7)."""
 
 
 class MessageReported(Fact, frozen=True, kw_only=True, tag="message.reported"):

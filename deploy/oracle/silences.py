@@ -1,4 +1,4 @@
-"""What the notifier is told of one customer's refusals, from his profile at every instant; knows semantics §6, no gate."""
+"""What the notifier is told of one customer's refusals, from his profile at every instant; knows semantics §7, no gate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What remains of a person who was erased, and which addresses must go; knows docs/semantics.md §6, no engine."""
+"""What remains of a person who was erased, and which addresses must go; knows docs/semantics.md §7, no engine."""
 
 from __future__ import annotations
 

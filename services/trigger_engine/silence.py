@@ -1,4 +1,4 @@
-"""What the notifier must know of a person's refusals: told as commands where it changes; knows docs/semantics.md §6, no gate."""
+"""What the notifier must know of a person's refusals: told as commands where it changes; knows docs/semantics.md §7, no gate."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def _history(rnd: random.Random) -> list[Told]:
 def _policy() -> dict[str, Any]:
     touch = {"message": {"channel": "sms", "template": "t"}}
     rule = {"id": "r", "when": {"on": "ordered"}, "value": 1, "purpose": "marketing", "touches": [touch]}
-    return {"version": 1, "behaviour": 2, "rules": [rule]}
+    return {"version": 1, "behaviour": 3, "rules": [rule]}
 
 
 def _fold(hop: int, home: int) -> Any:

@@ -169,7 +169,7 @@ def policy(version: int = 1) -> dict[str, Any]:
 
     return {
         "version": version,
-        "behaviour": 2,
+        "behaviour": 3,
         "rules": [
             rule("thanks", "service", "email", "thank-you"),
             rule("come-again", "marketing", "sms", "birthday-sms"),

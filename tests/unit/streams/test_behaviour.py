@@ -26,8 +26,6 @@ from tests.support.world import Stored
 NEXT = BEHAVIOUR + 1
 SWITCH = 5
 """Place of the policy in the log."""
-NEXT = BEHAVIOUR + 1
-"""One that this code does not know."""
 
 
 class NewTallyFold(TallyFold):

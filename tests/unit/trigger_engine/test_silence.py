@@ -22,7 +22,7 @@ YES, NO = Consent(granted=True, at=NOON), Consent(granted=False, at=NOON)
 class Told:
     """A customer, bundle by bundle; what is said of him."""
 
-    def __init__(self, *, behaviour: int = 2) -> None:
+    def __init__(self, *, behaviour: int = 3) -> None:
         self.fold = TriggerFold(Shop())
         self.state, self.offset = State(), 0
         document = policy(rule("thanks", ORDERED, "sms"), behaviour=behaviour)
@@ -63,7 +63,7 @@ def test_a_policy_of_the_first_behaviour_tells_of_erasures_alone() -> None:
 def test_the_policy_that_tells_of_consents_tells_of_those_that_stand() -> None:
     customer = Told(behaviour=1)
     customer.hear(NOON, consents={"email/marketing": NO})
-    newer = PolicyPublished(2, policy(rule("thanks", ORDERED, "sms"), version=2, behaviour=2))
+    newer = PolicyPublished(2, policy(rule("thanks", ORDERED, "sms"), version=2, behaviour=3))
     customer.fold.adopt(newer, NOON + 5)
     outcome = customer.fold.on_broadcast(customer.state, newer, Context("c", "c", NOON + 5, 0, Origin(1, 0, 9)))
     assert outcome is not None
