@@ -206,11 +206,13 @@ async def _told_again(house: ShopHouse, *ids: str) -> None:
     keys = {each.encode() for each in ids}
     points = [one for one in await house.topic(topics.CONTACT_POINTS.name) if one.value and one.key]
     facts = [one for one in await house.topic(topics.CUSTOMER_EVENTS.name) if one.key in keys and one.value]
-    past = [one for one in facts if not one.value.startswith((b'{"type":"customer.erased"', b'{"type":"message.'))]
+    past = [
+        one for one in facts if not (one.value or b"").startswith((b'{"type":"customer.erased"', b'{"type":"message.'))
+    ]
     async with clients.producer(house.stack.kafka) as producer:
         for topic, records in ((topics.CONTACT_POINTS, points), (topics.CUSTOMER_EVENTS, past)):
             for one in records:
-                if topic is topics.CUSTOMER_EVENTS or one.key.split(b"/")[0] in keys:
+                if topic is topics.CUSTOMER_EVENTS or (one.key or b"").split(b"/")[0] in keys:
                     await producer.send_and_wait(topic.name, one.value, one.key, one.partition)
     assert len(past) >= len(ids) + 3
 

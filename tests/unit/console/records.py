@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from services.console.consent_records import Consented
 from services.console.projection import Known, project
-from services.console.records import Consented, Decision, Message, Record, Standing, read_batch
+from services.console.records import Decision, Message, Record, Standing, read_batch
 from shared.codec import encode
 
 
