@@ -240,6 +240,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     guide: str = ""
     zone: str = ""
     level: str = ""
+    tags: tuple[str, ...] = ()
+    """Those he has, sorted."""
     consents: dict[str, Consent] = {}
     """By "channel/purpose"."""
     contacts: dict[str, str] = {}

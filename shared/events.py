@@ -171,6 +171,13 @@ class TraitsSet(Fact, frozen=True, kw_only=True, tag="traits.set"):
     traits: dict[str, Any]
 
 
+class TagsSet(Fact, frozen=True, kw_only=True, tag="tags.set"):
+    """Tags put on the customer and taken off again; per tag the latest `at` wins, and within one fact `remove`."""
+
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
 class ConsentSet(Fact, frozen=True, kw_only=True, tag="consent.set"):
     """Consent given or withdrawn for one channel and purpose; the latest `at` wins. Channel "all" withdrawn is an opt-out of everything."""
 
@@ -233,6 +240,7 @@ CustomerFact = (
     | SurveyAnswered
     | ContractSet
     | TraitsSet
+    | TagsSet
     | ConsentSet
     | CustomerErased
     | MessageReported

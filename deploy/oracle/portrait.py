@@ -14,6 +14,7 @@ from shared.events import (
     OrderCancelled,
     OrderPlaced,
     OrderRefunded,
+    TagsSet,
     TraitsSet,
 )
 from shared.shop import Shop
@@ -83,6 +84,7 @@ def portrait(customer: str, history: History, now: int, shop: Shop) -> Profile:
         guide=traits.get("guide", ""),
         zone=traits.get("zone", ""),
         level=traits.get("level", ""),
+        tags=_tags(history.persons),
         consents=_consents(history.persons),
         contacts=dict.fromkeys(history.contacts, customer),
         messages=dict(Counter(statuses)),
@@ -93,6 +95,14 @@ def portrait(customer: str, history: History, now: int, shop: Shop) -> Profile:
 def _traits(persons: Sequence[Taken]) -> dict[str, object]:
     told = [taken.fact for taken in _by_instant(persons) if isinstance(taken.fact, TraitsSet)]
     return {name: value for fact in told for name, value in fact.traits.items()}
+
+
+def _tags(persons: Sequence[Taken]) -> tuple[str, ...]:
+    has: set[str] = set()
+    for taken in _by_instant(persons):
+        if isinstance(taken.fact, TagsSet):
+            has = (has | set(taken.fact.add)) - set(taken.fact.remove)
+    return tuple(sorted(has))
 
 
 def _consents(persons: Sequence[Taken]) -> dict[str, Consent]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from services.profile import orders
-from services.profile.state import Book, Contact, State, Trait
+from services.profile.state import Book, Contact, State, Tag, Trait
 from shared.chain import Consent
 from shared.codec import cloud_event
 from shared.events import CONTACT_FIELDS
@@ -18,7 +18,7 @@ from shared.streams.fold import Output
 from shared.topics import CONTACT_POINTS
 
 SOURCE = "huitou/profile"
-Dated = TypeVar("Dated", Trait, Consent, Contact)
+Dated = TypeVar("Dated", Trait, Tag, Consent, Contact)
 
 
 def reach_of(at: int, *, now: int, tolerance: int) -> int:
@@ -39,6 +39,7 @@ def remaining(state: State, until: int, *, now: int, open_limit: int = orders.OP
         others=_later(state.others, until),
         consents=_later(state.consents, until),
         contacts=_later(state.contacts, until),
+        tags=_later(state.tags, until),
         erased=until,
     )
 

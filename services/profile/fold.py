@@ -53,7 +53,7 @@ class ProfileFold:
         return State()
 
     def upgrade(self, schema: int, body: bytes) -> State:
-        """Version 1 knew no erasure: what it lacks has its default. ValueError for one not known."""
+        """Version 1 knew no erasure and no tags: what it lacks has its default. ValueError for one not known."""
         if schema != 1:
             raise ValueError(f"schema: version {schema} of the profile state is not known here, only 1 and 2 are")
         return _decode(body)

@@ -9,10 +9,10 @@ from services.profile import browsing, orders, refunds
 from services.profile.erasure import remaining
 from services.profile.logic import RING
 from services.profile.packed import contains, digest, split
-from services.profile.state import Book, Contact, State, Trait
+from services.profile.state import Book, Contact, State, Tag, Trait
 from shared.chain import Consent
 
-Dated = TypeVar("Dated", Trait, Consent, Contact)
+Dated = TypeVar("Dated", Trait, Tag, Consent, Contact)
 
 
 def merge(ours: State, theirs: State, *, open_limit: int = orders.OPEN_LIMIT) -> State:
@@ -55,6 +55,7 @@ def merge(ours: State, theirs: State, *, open_limit: int = orders.OPEN_LIMIT) ->
         contacts=_latest(ours.contacts, theirs.contacts),
         messages={status: ours.messages.get(status, 0) + theirs.messages.get(status, 0) for status in statuses},
         erased=until,
+        tags=_latest(ours.tags, theirs.tags),
     )
 
 

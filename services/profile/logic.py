@@ -9,7 +9,7 @@ import msgspec
 from services.profile import browsing, orders, refunds
 from services.profile.erasure import reach_of, remaining
 from services.profile.packed import DIGEST, contains, digest
-from services.profile.state import Contact, State, Trait
+from services.profile.state import Contact, State, Tag, Trait
 from shared import events
 from shared.chain import Cause, Consent, Happened
 from shared.events import CustomerFact, Fact
@@ -156,6 +156,15 @@ def _traits_set(state: State, fact: events.TraitsSet, where: Where) -> Taken:
     return Taken(_replace(state, traits=traits, others=others), _happened(fact, where))
 
 
+def _tags_set(state: State, fact: events.TagsSet, where: Where) -> Taken:
+    tags = dict(state.tags)
+    for on, names in ((True, fact.add), (False, fact.remove)):
+        for name in names:
+            if name not in tags or where.at >= tags[name].at:
+                tags[name] = Tag(on, where.at)
+    return Taken(_replace(state, tags=tags), _happened(fact, where))
+
+
 def _consent_set(state: State, fact: events.ConsentSet, where: Where) -> Taken:
     name = f"{fact.channel}/{fact.purpose}"
     happened = _happened(fact, where)
@@ -203,6 +212,7 @@ _FOR_EVER: Final[dict[type[Fact], Any]] = {
 _RINGED: Final[dict[type[Fact], Any]] = {
     events.ProductViewed: _product_viewed,
     events.TraitsSet: _traits_set,
+    events.TagsSet: _tags_set,
     events.ConsentSet: _consent_set,
     events.MessageReported: _message_reported,
 }

@@ -28,6 +28,7 @@ def profile_at(state: State, instant: int, window: int, *, key: str) -> Profile:
         messages=state.messages,
         ids=tuple(sorted(alias for alias in state.aliases if alias != key)),
         erased=state.erased,
+        tags=tuple(sorted(name for name, tag in state.tags.items() if tag.on)),
         **{name: trait.value for name, trait in state.traits.items()},
     )
 

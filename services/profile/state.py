@@ -51,6 +51,13 @@ class Trait(msgspec.Struct, frozen=True, array_like=True):
     at: int
 
 
+class Tag(msgspec.Struct, frozen=True, array_like=True):
+    """Whether the customer has it, and when that was said; one taken off is remembered, for what comes late."""
+
+    on: bool
+    at: int
+
+
 class Contact(msgspec.Struct, frozen=True, array_like=True):
     """Where a contact field of the customer can be found."""
 
@@ -87,3 +94,4 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     messages: dict[str, int] = {}
     erased: int = 0
     """Instant up to which the person was erased: what happened by then counts nowhere, whenever it is told."""
+    tags: dict[str, Tag] = {}

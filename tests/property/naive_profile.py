@@ -13,6 +13,7 @@ from shared.events import (
     OrderCancelled,
     OrderPlaced,
     OrderRefunded,
+    TagsSet,
     TraitsSet,
 )
 from shared.shop import DAY
@@ -65,9 +66,12 @@ def naive(facts: Sequence[CustomerFact], t: int, inside: Inside = inside_window)
     placed, back = standing(facts), returned(facts)
     traits: dict[str, Any] = {}
     consents: dict[str, Consent] = {}
+    tags: dict[str, bool] = {}
     for f in sorted(facts, key=lambda f: f.at):  # stable: at equal instants the later record stands later
         if isinstance(f, TraitsSet):
             traits |= f.traits
+        if isinstance(f, TagsSet):
+            tags |= dict.fromkeys(f.add, True) | dict.fromkeys(f.remove, False)
         if isinstance(f, ConsentSet):
             consents[f"{f.channel}/{f.purpose}"] = Consent(f.granted, f.at)
     statuses = [f.status for f in facts if isinstance(f, MessageReported)]
@@ -81,6 +85,7 @@ def naive(facts: Sequence[CustomerFact], t: int, inside: Inside = inside_window)
         window_orders=sum(inside(a, t) for a, _, _ in placed),
         window_amount=sum(net for a, _, net in placed if inside(a, t)) + sum(net for a, net in back if inside(a, t)),
         **{name: traits[name] for name in ("birthday", "guide", "zone", "level") if name in traits},
+        tags=tuple(sorted(name for name, on in tags.items() if on)),
         consents=consents,
         contacts={field: "k" for f in facts for field in f.contacts},
         messages={status: statuses.count(status) for status in statuses},

@@ -24,6 +24,7 @@ from shared.events import (
     OrderRefunded,
     PageViewed,
     StoreVisited,
+    TagsSet,
     TraitsSet,
 )
 from shared.shop import DAY, Shop
@@ -112,7 +113,7 @@ def fact_pools(draw: st.DrawFn, *, only_orders: bool = False) -> list[CustomerFa
         return facts
     for _ in range(draw(st.integers(0, 6))):
         common = shared(len(facts), draw(instants))
-        facts.append(draw(st.sampled_from([other(common, draw(st.integers(0, 4)), draw(st.sampled_from("ab")))])))
+        facts.append(draw(st.sampled_from([other(common, draw(st.integers(0, 5)), draw(st.sampled_from("ab")))])))
     return facts
 
 
@@ -125,6 +126,8 @@ def other(common: dict[str, Any], kind: int, letter: str) -> CustomerFact:
         return TraitsSet(**common, traits={"birthday": f"1990-01-0{1 + ord(letter) % 2}"})
     if kind == 3:
         return ConsentSet(**common, channel="sms", purpose="marketing", granted=letter == "a")
+    if kind == 4:
+        return TagsSet(**common, add=(letter, "c"), remove=("ab".replace(letter, ""),))
     return MessageReported(
         **common, command_id="c", rule="r", channel="sms", status="sent" if letter == "a" else "failed"
     )

@@ -13,6 +13,7 @@ from shared.events import (
     MessageReported,
     OrderCancelled,
     ProductViewed,
+    TagsSet,
     TraitsSet,
 )
 from shared.ids import command_id
@@ -152,8 +153,10 @@ class _Log:
             self._views(who, when)
         elif chance < 0.65:
             self._tell(who, rnd.choice(kept_facts(name, when, contacts=rnd.choice([(), ("email",)]))))
-        elif chance < 0.75:
+        elif chance < 0.72:
             self._tell(who, self._traits(name, when))
+        elif chance < 0.75:
+            self._tell(who, self._tags(name, when))
         elif chance < 0.93:
             self._tell(who, self._consent(name, when))
             if self.erasing.random() < 0.06:
@@ -194,6 +197,10 @@ class _Log:
         ]
         contacts = rnd.choice([(), ("phone",), ("external_userid",)])
         return TraitsSet(id=name, at=when, traits=rnd.choice(given), contacts=contacts)
+
+    def _tags(self, name: str, when: int) -> CustomerFact:
+        some = [tuple(self.rnd.sample("uvw", self.rnd.randint(0, 2))) for _ in range(2)]
+        return TagsSet(id=name, at=when, add=some[0], remove=some[1])
 
     def _consent(self, name: str, when: int) -> CustomerFact:
         rnd = self.rnd

@@ -21,6 +21,7 @@ from shared.events import (
     OrderRefunded,
     PageViewed,
     ProductViewed,
+    TagsSet,
     TraitsSet,
 )
 from shared.shop import DAY, Shop
@@ -216,8 +217,26 @@ def test_records_are_decoded_as_they_stand_on_the_log() -> None:
 
 
 def test_a_state_of_an_unknown_version_is_refused() -> None:
-    with pytest.raises(ValueError, match="schema: version 2"):
-        LIVE.upgrade(2, b"")
+    with pytest.raises(ValueError, match="schema: version 3"):
+        LIVE.upgrade(3, b"")
+
+
+def test_a_state_from_before_there_were_tags_is_read_as_one_without() -> None:
+    state = step(State(), order()).state
+    *before, tags = msgspec.structs.astuple(state)
+    assert (tags, LIVE.upgrade(1, msgspec.msgpack.encode(before))) == ({}, state)
+
+
+def test_of_each_tag_the_latest_statement_holds_and_a_late_one_does_not_bring_it_back() -> None:
+    facts = (
+        TagsSet(id="1", at=T, add=("vip", "tea")),
+        TagsSet(id="2", at=T + 2, remove=("vip",)),
+        TagsSet(id="3", at=T + 1, add=("vip",)),
+        TagsSet(id="4", at=T, add=("both",), remove=("both", "never")),
+        TagsSet(id="5", at=T, remove=("tea",)),
+        TagsSet(id="6", at=T, add=("tea", "a")),
+    )
+    assert last(State(), *facts).profile.tags == ("a", "tea")
 
 
 def test_absorbing_takes_over_everything_and_tells_one_merge() -> None:
@@ -230,6 +249,7 @@ def test_absorbing_takes_over_everything_and_tells_one_merge() -> None:
         ConsentSet(id="3", at=T, channel="sms", purpose="marketing", granted=True),
         MessageReported(id="4", at=T, command_id="c", rule="r", channel="sms", status="sent"),
         ProductViewed(id="5", at=T, product="x"),
+        TagsSet(id="6", at=T, add=("vip",)),
     ]
     for fact in facts:
         theirs = step(theirs, fact, at(alias="weaker")).state
@@ -242,6 +262,7 @@ def test_absorbing_takes_over_everything_and_tells_one_merge() -> None:
     assert told.profile.contacts == {"openid": "weaker"}
     assert told.profile.messages == {"sent": 1}
     assert "sms/marketing" in told.profile.consents
+    assert told.profile.tags == ("vip",)
     assert outcome.due == T + 9 * DAY
     assert LIVE.on_record(outcome.state, facts[-1], at()) is None
     assert LIVE.on_record(outcome.state, facts[1], at()) is None
