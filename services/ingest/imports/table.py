@@ -1,0 +1,122 @@
+"""A file as a header and numbered rows, whatever its format. Knows formats; not what the columns mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from services.ingest.imports.csv_file import csv_rows, find_delimiter, find_encoding, first_line
+from services.ingest.imports.excel_file import excel_rows
+from services.ingest.imports.limits import Limits
+from services.ingest.imports.packed import GZIP, OLE, ZIP
+from services.ingest.imports.refusals import ImportRefusedError
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """How a file is to be read; what is empty is found out."""
+
+    encoding: str = ""
+    delimiter: str = ""
+    sheet: str = ""
+    header: bool = True
+    """Whether its first row names the columns; else they are called A, B, C, …"""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file turned out to be."""
+
+    format: str
+    """csv or xlsx."""
+    packed: bool = False
+    encoding: str = ""
+    delimiter: str = ""
+    sheet: str = ""
+
+
+class Line(NamedTuple):
+    """One row."""
+
+    number: int
+    """As a spreadsheet counts: the header is 1."""
+    cells: list[str]
+
+
+class Table(NamedTuple):
+    """An open file."""
+
+    found: Found
+    header: list[str]
+    lines: Iterator[Line]
+    """Without empty rows."""
+
+
+@contextmanager
+def opened(path: Path, limits: Limits, reading: Reading | None = None) -> Iterator[Table]:
+    """The table in a file; ImportRefusedError, now or while reading, says why it cannot be one."""
+    wish = reading or Reading()
+    with ExitStack() as stack:
+        start = _start(path)
+        if start.startswith(OLE):
+            raise ImportRefusedError(f"{path.name}: is an old or locked Excel file; save it as .xlsx without a password")
+        if start.startswith(ZIP):
+            sheet, rows = stack.enter_context(excel_rows(path, limits, sheet=wish.sheet))
+            found = Found(format="xlsx", sheet=sheet)
+        else:
+            encoding = wish.encoding or find_encoding(path, limits)
+            delimiter = wish.delimiter or find_delimiter(first_line(path, limits, encoding))
+            rows = stack.enter_context(csv_rows(path, limits, encoding=encoding, delimiter=delimiter))
+            packed = start.startswith(GZIP)
+            found = Found(format="csv", packed=packed, encoding=encoding, delimiter=delimiter)
+        yield _table(path, found, rows, limits, header=wish.header)
+
+
+def _table(path: Path, found: Found, rows: Iterator[list[str]], limits: Limits, *, header: bool) -> Table:
+    first = next(rows, None)
+    if first is None:
+        raise ImportRefusedError(f"{path.name}: is empty")
+    _check_width(path, first, limits)
+    if header:
+        names = [name.strip().lstrip("\ufeff") for name in first]
+        return Table(found, names, _numbered(path, rows, limits, after=1))
+    names = [_letter(index) for index in range(len(first))]
+    return Table(found, names, _numbered(path, _with(first, rows), limits, after=0))
+
+
+def _numbered(path: Path, rows: Iterator[list[str]], limits: Limits, *, after: int) -> Iterator[Line]:
+    for number, cells in enumerate(rows, start=1 + after):
+        if number - after > limits.rows:
+            raise ImportRefusedError(f"{path.name}: has more than {limits.rows} rows")
+        _check_width(path, cells, limits)
+        if any(cells):
+            yield Line(number, cells)
+
+
+def _check_width(path: Path, cells: list[str], limits: Limits) -> None:
+    if len(cells) > limits.columns:
+        raise ImportRefusedError(f"{path.name}: has more than {limits.columns} columns")
+
+
+def _with(first: list[str], rows: Iterator[list[str]]) -> Iterator[list[str]]:
+    yield first
+    yield from rows
+
+
+def _letter(index: int) -> str:
+    name = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        name = chr(65 + rest) + name
+    return name
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(4)
+    except OSError as error:
+        raise ImportRefusedError(f"{path.name}: cannot be read: {error.strerror}") from None
