@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from deploy.demo.scenario import Scenario
 from deploy.demo.verdict import accepted_by_command, at_rest
 from deploy.oracle.reader import read_topic
 from deploy.stack.stack import CACHE, emptied
+from shared import clock
 from shared.instants import format_instant, parse_instant
 from shared.topics import OUTREACH_COMMANDS
 
@@ -35,10 +37,15 @@ class Imported(msgspec.Struct, frozen=True):
     sent: int
     """Messages that the sandbox accepted."""
     compared: dict[str, Any]
+    seconds: float = 0.0
+    """From the importer's start to profile state."""
 
 
-async def run_a(directory: Path, file: Path, *, returns: bool = False, cache: Path = CACHE) -> Imported:
-    """Import everything at 2011-12-09 23:50, then let one tick pass; figures and commands at 2011-12-10."""
+async def run_a(directory: Path, file: Path, *, returns: bool = False, kills: int = 0, cache: Path = CACHE) -> Imported:
+    """Import everything at 2011-12-09 23:50, then let one tick pass; figures and commands at 2011-12-10.
+
+    The importer is killed `kills` times on the way. `seconds`: from its start until the profiles are there.
+    """
     emptied(directory)
     stack = retail.stack(directory, cache=cache)
     async with stack, Scenario(stack) as scenario:
@@ -47,12 +54,21 @@ async def run_a(directory: Path, file: Path, *, returns: bool = False, cache: Pa
         await retail.publish(stack, plays.POLICY)
         await retail.introduce(scenario, members, BEFORE)
         options = ("--baseline", format_instant(BEFORE), *(("--returns",) if returns else ()))
-        await retail.import_file(stack, file, *options)
+        began = clock.monotonic()
+        await retail.import_file(stack, file, *options, kills=kills)
+        await _profiled(scenario)
+        seconds = clock.monotonic() - began
         await scenario.settled(groups=CHAIN)
         await scenario.tick(retail.AS_OF)
         await at_rest(scenario)
         compared = await retail.compare(stack, file, returns=returns)
-        return Imported(*await _outreach(scenario), compared)
+        return Imported(*await _outreach(scenario), compared, seconds)
+
+
+async def _profiled(scenario: Scenario) -> None:
+    """Return when the profile service has taken and committed every record of the log."""
+    while (await scenario.behind()).get("profile", 1):
+        await asyncio.sleep(0.05)
 
 
 OFF = {"": "import,age,expired", "mode": "age,expired", "age": "expired", "send_by": "import,age"}
@@ -82,10 +98,11 @@ async def _outreach(scenario: Scenario) -> tuple[int, int]:
 async def _all(file: Path, console: Console) -> bool:
     root, good = Path(__file__).parents[2], True
     directory = root / ".local" / "imports"
-    for returns in (False, True):
-        result = await run_a(directory, file, returns=returns)
+    for returns, kills in ((False, 0), (True, 0), (True, 3)):
+        result = await run_a(directory, file, returns=returns, kills=kills)
         console.print(
-            f"[bold]whole file, {'with' if returns else 'without'} returns[/bold]: commands {result.commands}"
+            f"[bold]whole file, {'with' if returns else 'without'} returns, killed {kills} times[/bold]: "
+            f"commands {result.commands}, {result.seconds:.1f} s to profile state"
         )
         for name, (expected, got) in result.compared["figures"].items():
             console.print(f"   {name:20s} expected {expected} got {got}")

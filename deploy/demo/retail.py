@@ -22,6 +22,7 @@ from deploy.oracle.known_answers import SHOP, KnownCustomer, known_answers, read
 from deploy.oracle.reader import read_topic
 from deploy.stack.stack import CACHE, Stack
 from services.ingest.identifiers import Identifier, Kind, Pepper, identify
+from services.ingest.imports.jobs import Jobs
 from shared.chain import CutsPublished, SegmentSnapshot
 from shared.codec import decode_front
 from shared.instants import format_instant, parse_instant
@@ -94,19 +95,46 @@ async def introduce(scenario: Scenario, members: list[str], at: int) -> None:
     await scenario.post(events)
 
 
-async def import_file(running: Stack, file: Path, *options: str, zone: str = "Europe/London") -> str:
-    """The importer as a user runs it; what it said. RuntimeError if it failed."""
-    process = await asyncio.create_subprocess_exec(
+async def import_file(running: Stack, file: Path, *options: str, zone: str = "Europe/London", kills: int = 0) -> str:
+    """The importer as a user runs it; what it said. RuntimeError if it failed.
+
+    With `kills` it is killed that often, evenly over what it sends, and run again each time with the same words.
+    """
+    for kill in range(1, kills + 1):
+        process = await _importer(running, file, *options, zone=zone)
+        reached = await asyncio.wait_for(_sent(running, process, kill / (kills + 1)), 300)
+        if not reached:
+            said = await process.stdout.read() if process.stdout else b""
+            raise RuntimeError(f"the import ended by itself before kill {kill}: {said.decode()[-2000:]}")
+        process.kill()
+        await process.communicate()
+    process = await _importer(running, file, *options, zone=zone)
+    said, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"the import ended with {process.returncode}: {said.decode()[-2000:]}")
+    return said.decode()
+
+
+async def _importer(running: Stack, file: Path, *options: str, zone: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.ingest", "import", str(file), "--zone", zone, *options),
         env=running.environment() | {"PATH": "/usr/bin:/bin"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         cwd=Path(__file__).parents[2],
     )
-    said, _ = await process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"the import ended with {process.returncode}: {said.decode()[-2000:]}")
-    return said.decode()
+
+
+async def _sent(running: Stack, process: asyncio.subprocess.Process, share: float) -> bool:
+    """True once this share is acknowledged and the process still lives."""
+    jobs = Jobs(Path(running.environment()["HUITOU_IMPORTS"]))
+    while process.returncode is None:
+        for job in jobs.all():
+            status = job.status()
+            if status.state == "sending" and status.sent >= max(1, int(status.total * share)):
+                return True
+        await asyncio.sleep(0.02)
+    return False
 
 
 async def publish(running: Stack, policy: Path) -> None:

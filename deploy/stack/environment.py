@@ -41,6 +41,7 @@ def environment(directory: Path, *, addresses: Addresses, secrets: Secrets, scen
         "HUITOU_HOOKS_FILE": str(secrets.hooks),
         "HUITOU_PROVIDERS_FILE": str(secrets.providers),
         "HUITOU_SHOP_FILE": str(shop_file(directory)),
+        "HUITOU_IMPORTS": str(directory / "imports"),
         "HUITOU_SCENARIO": str(int(scenario)),
         "HUITOU_EPOCH_MS": "60000",
         "HUITOU_HTTP_PORT": http,

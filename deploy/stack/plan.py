@@ -34,6 +34,7 @@ PLAN: tuple[Step, ...] = (
     Step(name="notifier", module="services.notifier", database=True, shared=True),
     Step(name="console", module="services.console", port="HUITOU_CONSOLE_PORT", database=True),
     Step(name="ingest", module="services.ingest", arguments=("http",), port="HUITOU_HTTP_PORT"),
+    Step(name="importer", module="services.ingest", arguments=("importer",)),
     # Last: time begins to pass when everybody listens.
     Step(name=CLOCK, module="services.ingest", arguments=("clock",)),
 )

@@ -1,39 +1,34 @@
-"""`python -m services.ingest http|clock|import|erase|keys`: reads arguments and environment, and starts what they name."""
+"""`python -m services.ingest http|clock|import|importer|hooks|erase|keys`: reads arguments and environment, and starts what they name."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 import uvloop
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
-from rich.console import Console
 
 from services.ingest import clock_process, erasing, http_process
-from services.ingest.csv_import import MAX_LAG, Columns, read_history, send_history, summary
 from services.ingest.fields import EventRefusedError
 from services.ingest.gate import STANDARD
 from services.ingest.hooks.commands import add_commands
 from services.ingest.hooks.sources import HookSourcesError
 from services.ingest.identifiers import PepperError
-from services.ingest.order_history import HistoryRefusedError, Terms, local_instant
+from services.ingest.imports import command, importer_process
+from services.ingest.imports.refusals import ImportRefusedError
 from services.ingest.person_sender import erasures_sent
-from services.ingest.progress import ImportProgress
 from services.ingest.rate import Limit
 from services.ingest.settings import ClockSettings, HooksSettings, HttpSettings, ImportSettings, KeysSettings
 from services.ingest.typed import CUSTOMER_KINDS
 from services.ingest.typed_shapes import Customer
 from services.ingest.write_keys import Scope, WriteKeysError, add_key, list_keys, revoke_key
 from shared import clock, log
-from shared.instants import parse_instant, parse_zone
+from shared.instants import parse_instant
 from shared.sealing import SealingError
 
 REFUSED: Final = 1
@@ -53,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SealingError,
         WriteKeysError,
         HookSourcesError,
-        HistoryRefusedError,
+        ImportRefusedError,
         msgspec.DecodeError,
         OSError,
     ) as error:
@@ -75,27 +70,8 @@ def _clock(_: argparse.Namespace) -> int:
     return 0
 
 
-def _import(given: argparse.Namespace) -> int:
-    settings = ImportSettings()
-    desk = settings.desk()
-    zone = _zone(given.zone or desk.shop.zone)
-    terms = Terms(
-        shop=desk.shop,
-        zone=zone,
-        pepper=desk.pepper,
-        source=given.source,
-        mode=given.mode,
-        baseline=None if given.mode == "live" else _baseline(given, scenario=settings.scenario),
-        confirmed=given.confirm_forecast,
-        since=_local("--from", given.since, zone),
-        until=_local("--until", given.until, zone),
-        returns=given.returns,
-    )
-    columns = Columns(**{name: getattr(given, f"column_{name}") for name in Columns.__struct_fields__})
-    history = read_history(given.file, columns, terms)
-    with ImportProgress(Console()) as progress:
-        asyncio.run(send_history(settings.kafka, history.facts, progress, max_lag=given.max_lag))
-    sys.stdout.write("\n".join(summary(history, desk.shop)) + "\n")
+def _importer(_: argparse.Namespace) -> int:
+    uvloop.run(importer_process.serve(ImportSettings()))
     return 0
 
 
@@ -113,29 +89,6 @@ def _erase(given: argparse.Namespace) -> int:
     asyncio.run(erasures_sent(settings.kafka, erasures))
     sys.stdout.write(f"erased: {len(erasures)} persons, {sum(len(each.facts) for each in erasures)} ids\n")
     return 0
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return parse_zone(name)
-    except ValueError as error:
-        raise HistoryRefusedError(f"--zone: {error}") from None
-
-
-def _local(option: str, text: str | None, zone: ZoneInfo) -> int | None:
-    try:
-        return None if text is None else local_instant(text, zone)
-    except ValueError as error:
-        raise HistoryRefusedError(f"{option}: {error}") from None
-
-
-def _baseline(given: argparse.Namespace, *, scenario: bool) -> int:
-    """The logical time at the import's start: the wall's, or the scenario's, which only the caller knows."""
-    if given.baseline is not None:
-        return int(given.baseline)
-    if scenario:
-        raise HistoryRefusedError("--baseline: a scenario stack has no wall time; give the logical time at the start")
-    return clock.now_ms()
 
 
 def _add_key(given: argparse.Namespace) -> int:
@@ -179,7 +132,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     commands.add_parser("http", help="serve events over HTTP on 127.0.0.1").set_defaults(run=_http)
     commands.add_parser("clock", help="write time into every partition").set_defaults(run=_clock)
-    _import_parser(commands.add_parser("import", help="order history from a CSV file"))
+    commands.add_parser("importer", help="do the imports that come over HTTP").set_defaults(run=_importer)
+    importing = commands.add_parser(
+        "import", help="orders, customers, tags, consents, opt-outs, blacklists from a file"
+    )
+    command.add_arguments(importing)
+    importing.set_defaults(run=command.execute)
     add_commands(commands.add_parser("hooks", help="systems that may call /hooks/…"), _hooks_file)
     _erase_parser(commands.add_parser("erase", help="forget a person (docs/privacy.md)"))
     keys = commands.add_parser("keys", help="write keys").add_subparsers(required=True, metavar="action")
@@ -205,27 +163,6 @@ def _erase_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", default="erase", help="who asks, for the log")
     parser.add_argument("--at", type=_instant, help="what happened up to then is forgotten, RFC 3339; default: now")
     parser.set_defaults(run=_erase)
-
-
-def _import_parser(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="CSV, gzipped or not, UTF-8, with a header row")
-    for name, column in msgspec.structs.asdict(Columns()).items():
-        parser.add_argument(f"--column-{name}", default=column, metavar="NAME", help=f"default {column}")
-    parser.add_argument("--source", default="import", help="name of the source; with the invoice it makes the event id")
-    parser.add_argument("--zone", help="zone of the file's local times; default: the shop's")
-    parser.add_argument("--baseline", type=_instant, help="logical time at the start, RFC 3339; default: now")
-    parser.add_argument("--confirm-forecast", action="store_true", help="what falls due after the baseline may fire")
-    parser.add_argument("--from", dest="since", metavar="LOCAL", help="orders from this local time on")
-    parser.add_argument("--until", metavar="LOCAL", help="orders before this local time")
-    parser.add_argument("--returns", action="store_true", help="invoices that start with C become refunds")
-    parser.add_argument(
-        "--max-lag", type=int, default=MAX_LAG, help="records the chain may be behind; default %(default)s"
-    )
-    parser.add_argument(
-        "--mode", choices=("import", "live"), default="import",
-        help="live takes the history for fresh events: only to prove that the other gates hold",
-    )  # fmt: skip
-    parser.set_defaults(run=_import)
 
 
 def _instant(text: str) -> int:

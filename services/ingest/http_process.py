@@ -15,6 +15,8 @@ from services.ingest.declarations import Declarations
 from services.ingest.gate import Gate
 from services.ingest.hooks import api as hooks
 from services.ingest.hooks.sources import HookSources
+from services.ingest.imports.limits import MEGABYTE, Limits
+from services.ingest.imports.routes import import_routes
 from services.ingest.intake import Intake
 from services.ingest.protocol import patient
 from services.ingest.publisher import KafkaPublisher
@@ -46,6 +48,7 @@ def create(settings: HttpSettings) -> FastAPI:
     more = [
         hooks.routes(intake, sources, declarations, now_ms=clock.now_ms),
         declarations_api.routes(declarations, gate),
+        import_routes(settings.imports, gate, clock.now_ms, Limits(upload=settings.imports_upload_mb * MEGABYTE)),
     ]
     return create_app(intake, gate, publisher, terms=settings.terms(), brake=brake, more=more)
 

@@ -27,29 +27,41 @@ class ClockSettings(BaseSettings):
     """Time is data: no live ticks. Never in production."""
 
 
-class ImportSettings(ClockSettings):
+class FactSettings(ClockSettings):
     """For everything that makes facts."""
 
     pepper_file: Path
     """The secret (mode 0600) behind customer ids."""
     shop_file: Path
     """The shop's facts (shared/shop.py) as JSON."""
+    keyring: Path
+    """Keyring file (mode 0600) that seals contact data and rejected events."""
 
     def desk(self) -> Desk:
         """Shop and pepper, read."""
         return Desk(load_shop(self.shop_file.read_bytes()), Pepper.load(self.pepper_file))
 
 
+class ImportSettings(FactSettings):
+    """For whoever imports files."""
+
+    imports: Path = Path(".local/import-jobs")
+    """Private folder of uploaded files, jobs and saved mappings."""
+    forecaster: str = "deploy.forecast"
+    """Module that is run to forecast an import; empty: dry runs tell no forecast."""
+
+
 class HttpSettings(ImportSettings):
     """For the HTTP service."""
 
-    keyring: Path
-    """Keyring file (mode 0600) that seals contact data and rejected events."""
     write_keys_file: Path
     """Write keys (mode 0600), see `python -m services.ingest keys`."""
     hooks_file: Path | None = None
     """Systems that may call `/hooks/…` (mode 0600), see docs/webhooks.md; without it there are none."""
     http_port: int
+    """Port to listen on."""
+    imports_upload_mb: int = 20
+    """Megabytes that an uploaded file may have."""
     http_host: str = "127.0.0.1"
     """Address to listen on."""
     cors_origins: str = ""

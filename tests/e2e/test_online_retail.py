@@ -14,11 +14,14 @@ from tests.support.stack import jar_cache
 pytestmark = [pytest.mark.data, pytest.mark.timeout(300)]
 
 
-@pytest.mark.parametrize("returns", [False, True], ids=["purchases", "with returns"])
+@pytest.mark.parametrize(
+    ("returns", "kills"), [(False, 0), (True, 3)], ids=["purchases", "with returns, killed three times"]
+)
 async def test_the_whole_file_imported_gives_the_published_answers_and_no_command(
-    data: Path, tmp_path: Path, *, returns: bool
+    data: Path, tmp_path: Path, *, returns: bool, kills: int
 ) -> None:
-    result = await run_a(tmp_path / "stack", data / "online_retail.csv.gz", returns=returns, cache=jar_cache())
+    file = data / "online_retail.csv.gz"
+    result = await run_a(tmp_path / "stack", file, returns=returns, kills=kills, cache=jar_cache())
 
     figures = result.compared["figures"]
     assert result.compared["differences"] == {}

@@ -54,6 +54,7 @@ class Running:
             "HUITOU_WRITE_KEYS_FILE": str(folder / "keys"),
             "HUITOU_SHOP_FILE": str(folder / "shop.json"),
             "HUITOU_HTTP_PORT": str(self.port),
+            "HUITOU_IMPORTS": str(folder / "imports"),
         }
 
     @asynccontextmanager

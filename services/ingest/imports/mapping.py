@@ -69,7 +69,7 @@ def _score(field: Field, header: str, values: Sequence[str]) -> float:
         return by_name
     if by_name:
         return by_name + (15 if share >= 0.8 else -40 if share <= 0.2 else 0)
-    return BY_VALUES if field.look in {Look.PHONE, Look.EMAIL} and share >= 0.8 else 0.0
+    return BY_VALUES if field.look in {Look.PHONE, Look.EMAIL} and share >= 0.5 else 0.0
 
 
 def _by_name(field: Field, header: str) -> float:

@@ -22,7 +22,24 @@ from shared.events import Line
 
 RETURN_PREFIX: Final = "C"
 CANCELLED: Final = frozenset(
-    "已取消 交易取消 交易关闭 已关闭 关闭 取消 未付款 待付款 等待买家付款 cancelled canceled closed void voided unpaid pending".split()
+    [
+        "已取消",
+        "交易取消",
+        "交易关闭",
+        "已关闭",
+        "关闭",
+        "取消",
+        "未付款",
+        "待付款",
+        "等待买家付款",
+        "cancelled",
+        "canceled",
+        "closed",
+        "void",
+        "voided",
+        "unpaid",
+        "pending",
+    ]
 )
 MOST_LINES: Final = 1_000
 _DETAILS: Final = ("channel", "shop_id", "guide_id", "coupon")
@@ -49,6 +66,8 @@ class Piece(msgspec.Struct, frozen=True, array_like=True):
     details: tuple[str, ...]
     torn: bool = False
     """One of its rows was refused."""
+    over: bool = False
+    """There are more rows than an order may have; this one counts for them."""
 
 
 class Reader:
@@ -126,10 +145,9 @@ def join(pieces: Iterable[Piece], *, by_line: bool) -> Piece:
     Lines add up. Where each row tells the order's amount, as exports with one row per product do, it counts once: rows
     that disagree are refused, like rows of different customers.
     """
-    first, *more = pieces
-    if not more:
-        return first
-    everything = [first, *more]
+    first, *more = everything = list(pieces)
+    if any(each.over for each in everything):
+        raise RowRefusedError("", "the order has more rows than an order may have")
     rows = sum(each.rows for each in everything)
     if any(each.torn for each in everything):
         return msgspec.structs.replace(first, rows=rows, torn=True)

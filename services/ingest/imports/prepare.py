@@ -9,43 +9,33 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import msgspec
 
 from services.ingest.fields import EventRefusedError
-from services.ingest.imports import mapping, orders
-from services.ingest.imports.cells import Layout, Row
+from services.ingest.imports import mapping
+from services.ingest.imports.cells import Layout
 from services.ingest.imports.frames import append
+from services.ingest.imports.gathering import Gathering, Said, Say
 from services.ingest.imports.limits import Limits
-from services.ingest.imports.orders import Piece, Skip
 from services.ingest.imports.refusals import RowRefusedError
 from services.ingest.imports.report import Report, Tally
 from services.ingest.imports.sorting import Entry, Sorter
-from services.ingest.imports.statements import Speaker
-from services.ingest.imports.table import Line, Reading, Table, opened
+from services.ingest.imports.table import Reading, Table, opened
 from services.ingest.imports.terms import Terms
 from services.ingest.imports.vocabulary import Kind
-from services.ingest.people import Taken
 from services.ingest.records import Request
 from services.ingest.seal_memory import SealMemory
 from shared.sealing import Keyring
 from shared.streams.batch import Emit
 from shared.topics import CUSTOMER_EVENTS
 
-NEIGHBOURS: Final = 500
-"""Rows of one order that are gathered before they go to the sorter."""
-MOST_ROWS_OF_AN_ORDER: Final = 20_000
-
 Packed = tuple[str, int, bytes | None, bytes, list[tuple[str, bytes]]]
 """An Emit as it is kept on disk."""
-Say = Callable[[int], None]
-"""Hears the number of rows read so far."""
-
 _encode = msgspec.msgpack.Encoder().encode
-_pieces = msgspec.msgpack.Decoder(list[Piece]).decode
 packed_records = msgspec.msgpack.Decoder(list[Packed]).decode
 
 
@@ -77,12 +67,14 @@ def prepare(wish: Wish, target: Path, tools: Tools) -> Report:
     ImportRefusedError if the file cannot be read or mapped; refused rows only count.
     """
     tally = Tally()
-    with opened(wish.file, tools.limits, wish.reading) as table:
-        table, columns = _mapped(table, wish)
+    with opened(wish.file, tools.limits, wish.reading) as raw:
+        table, columns = _mapped(raw, wish)
         layout = Layout(table.header, columns)
         with _private(target) as file, Sorter(target.parent) as sorted_facts:
-            for taken, rows, row in _taken(table, layout, wish.terms, tally, target.parent, tools.say):
-                _keep(taken, rows, row, wish.terms, tally, tools, sorted_facts)
+            for said in Gathering(layout, wish.terms, tally).said(table.lines, target.parent, tools.say):
+                entry = _keep(said, wish.terms, tally, tools)
+                if entry is not None:
+                    sorted_facts.add(*entry)
             _write(sorted_facts.merged(), file, tally)
     size, sha256 = wish.file.stat().st_size, _sha256(wish.file)
     return tally.report(
@@ -96,10 +88,19 @@ def prepare(wish: Wish, target: Path, tools: Tools) -> Report:
     )
 
 
-def mapped(wish: Wish, limits: Limits) -> dict[str, str]:
-    """The mapping under which the file would be read."""
+def mapped(wish: Wish, limits: Limits, named: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The mapping under which the file would be read; columns that are `named` are suggested for nothing else."""
     with opened(wish.file, limits, wish.reading) as table:
-        return _mapped(table, wish)[1]
+        if named is None:
+            return _mapped(table, wish)[1]
+        return suggested(table, wish.terms.kind, named) | dict(named)
+
+
+def suggested(table: Table, kind: Kind, named: Mapping[str, str]) -> dict[str, str]:
+    """What the table's first rows suggest for the fields that are not named."""
+    sample = [line.cells for line in itertools.islice(table.lines, mapping.SAMPLE)]
+    header = [name if name not in named.values() else "" for name in table.header]
+    return {field: column for field, column in mapping.suggest(kind, header, sample).items() if field not in named}
 
 
 def _mapped(table: Table, wish: Wish) -> tuple[Table, dict[str, str]]:
@@ -112,115 +113,22 @@ def _mapped(table: Table, wish: Wish) -> tuple[Table, dict[str, str]]:
     return table._replace(lines=itertools.chain(sample, table.lines)), columns
 
 
-def _taken(
-    table: Table, layout: Layout, terms: Terms, tally: Tally, folder: Path, say: Say
-) -> Iterator[tuple[Taken, int, int]]:
-    """What is said, by how many rows, and the first of them."""
-    speaker = Speaker(layout, terms)
-    if terms.kind is not Kind.ORDERS:
-        for line in _counted(table.lines, tally, say):
-            try:
-                yield speaker.row(Row(line.cells, layout, line.number)), 1, line.number
-            except RowRefusedError as refusal:
-                tally.refuse(line.number, refusal)
-        return
-    reader = orders.Reader(layout, terms)
-    with Sorter(folder) as sorter:
-        _gather(_counted(table.lines, tally, say), reader, layout, tally, sorter)
-        for pieces in _by_order(sorter.merged()):
-            yield from _order(pieces, speaker, tally, by_line=reader.by_line)
-
-
-def _counted(lines: Iterable[Line], tally: Tally, say: Say) -> Iterator[Line]:
-    for line in lines:
-        tally.rows += 1
-        if tally.rows % 10_000 == 0:
-            say(tally.rows)
-        yield line
-
-
-def _gather(lines: Iterable[Line], reader: orders.Reader, layout: Layout, tally: Tally, sorter: Sorter) -> None:
-    """Neighbouring rows of one order together, into the sorter."""
-    held: list[Piece] = []
-
-    def flush() -> None:
-        if held:
-            sorter.add((held[0].order, held[0].row), _encode(held))
-            held.clear()
-
-    for line in lines:
-        piece = _piece(line, reader, layout, tally)
-        if piece is not None:
-            if held and (held[0].order != piece.order or len(held) >= NEIGHBOURS):
-                flush()
-            held.append(piece)
-    flush()
-
-
-def _piece(line: Line, reader: orders.Reader, layout: Layout, tally: Tally) -> Piece | None:
-    row = None
-    try:
-        row = Row(line.cells, layout, line.number)
-        return reader.piece(row)
-    except Skip as reason:
-        tally.skip(str(reason))
-    except RowRefusedError as refusal:
-        tally.refuse(line.number, refusal)
-        try:
-            return None if row is None else reader.torn(row)
-        except RowRefusedError:
-            return None
-    return None
-
-
-def _by_order(entries: Iterable[Entry]) -> Iterator[list[Piece]]:
-    for _, group in itertools.groupby(entries, key=lambda entry: entry.key[0]):
-        pieces: list[Piece] = []
-        for entry in group:
-            if len(pieces) <= MOST_ROWS_OF_AN_ORDER:
-                pieces += _pieces(entry.body)
-            else:  # never whole in memory: what is beyond the bound is counted with the order's refusal
-                last = pieces[-1]
-                pieces[-1] = msgspec.structs.replace(last, rows=last.rows + len(_pieces(entry.body)))
-        yield pieces
-
-
-def _order(pieces: list[Piece], speaker: Speaker, tally: Tally, *, by_line: bool) -> Iterator[tuple[Taken, int, int]]:
-    first, rows = pieces[0].row, sum(piece.rows for piece in pieces if not piece.torn)
-    try:
-        if len(pieces) > MOST_ROWS_OF_AN_ORDER:
-            raise RowRefusedError("", f"the order has more than {MOST_ROWS_OF_AN_ORDER} rows")  # noqa: TRY301
-        order = orders.join(pieces, by_line=by_line)
-        if not order.torn:
-            yield speaker.order(order), rows, first
-        elif rows:
-            raise RowRefusedError("", "belongs to an order of which another row is refused")  # noqa: TRY301
-    except Skip as reason:
-        tally.skip(str(reason), rows)
-    except RowRefusedError as refusal:
-        if refusal.reason == "is a placeholder":
-            tally.skip("customer is a placeholder", rows)
-        else:
-            tally.refuse(first, refusal, rows)
-
-
-def _keep(
-    taken: Taken, rows: int, row: int, terms: Terms, tally: Tally, tools: Tools, sorted_facts: Sorter
-) -> None:
+def _keep(said: Said, terms: Terms, tally: Tally, tools: Tools) -> Entry | None:
     """The records of what is said, sealed and guarded by the same code as those of HTTP."""
+    taken, rows, row = said
     first = taken.facts[0]
     if terms.outside(first.at):
         tally.skip("outside the period", rows)
-        return
+        return None
     request = Request(terms.source, tools.keyring, tools.memory, received_at=tools.now_ms)
     try:
         request.accept(taken)
     except EventRefusedError as refusal:
         tally.refuse(row, RowRefusedError("", refusal.reason), rows)
-        return
+        return None
     request.settle()
     tally.take(taken, rows, terms.baseline)
-    sorted_facts.add((first.at, first.id), _encode([_packed(record) for record in request.records]))
+    return Entry((first.at, first.id), _encode([_packed(record) for record in request.records]))
 
 
 def _packed(record: Emit) -> Packed:

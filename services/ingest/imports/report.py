@@ -56,6 +56,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     latest: int | None
     after_baseline: int
     """Facts with an instant above the baseline."""
+    groups: int
+    """What is sent as one: the facts of one row or order, with the contacts sealed for them."""
     first: list[dict[str, Any]]
     """The first facts in the order in which they will be sent."""
 
@@ -71,7 +73,7 @@ class Tally:
     """Counts while the file is read."""
 
     def __init__(self) -> None:
-        self.rows = self.used = self.refused = 0
+        self.rows = self.used = self.refused = self.groups = 0
         self.skipped: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.errors: list[RowError] = []
@@ -96,6 +98,7 @@ class Tally:
     def take(self, taken: Taken, rows: int, baseline: int) -> None:
         """Rows that became these facts."""
         self.used += rows
+        self.groups += 1
         for fact in taken.facts:
             self.facts[str(fact.__struct_config__.tag)] += 1
             self.earliest = fact.at if self.earliest is None else min(self.earliest, fact.at)
@@ -143,5 +146,6 @@ class Tally:
             earliest=self.earliest,
             latest=self.latest,
             after_baseline=self.after,
+            groups=self.groups,
             first=self.first,
         )

@@ -47,9 +47,7 @@ class Speaker:
         common = self._common | {"at": piece.at, "contacts": who.fields}
         order_id, currency = derived_id("import", terms.source, piece.order), terms.shop.currency
         if terms.returns and piece.order.startswith(RETURN_PREFIX):
-            back = OrderRefunded(
-                **common, id=order_id, refund_id=piece.order, amount=piece.amount, currency=currency
-            )
+            back = OrderRefunded(**common, id=order_id, refund_id=piece.order, amount=piece.amount, currency=currency)
             return Taken(who, (back,))
         channel, shop_id, guide_id, coupon = piece.details
         placed = OrderPlaced(
@@ -129,7 +127,9 @@ class Speaker:
     def _tags(self, row: Row, field: str) -> tuple[str, ...]:
         found = values.names(row.text(field, 10_000))
         if len(found) > MOST_TAGS or any(len(tag) > LONGEST_TAG for tag in found):
-            raise RowRefusedError(row.column(field), f"holds more than {MOST_TAGS} tags, or one above {LONGEST_TAG} letters")
+            raise RowRefusedError(
+                row.column(field), f"holds more than {MOST_TAGS} tags, or one above {LONGEST_TAG} letters"
+            )
         return tuple(found)
 
     def consent(self, row: Row, who: Person, others: dict[str, str]) -> Words:
@@ -143,7 +143,9 @@ class Speaker:
 
     def opt_out(self, row: Row, who: Person, others: dict[str, str]) -> Words:
         """No more marketing by this channel, or by any."""
-        return [self._consent(row, row.read("channel", values.channel, self._terms.channel), "marketing", granted=False)]
+        return [
+            self._consent(row, row.read("channel", values.channel, self._terms.channel), "marketing", granted=False)
+        ]
 
     def blacklisted(self, row: Row, who: Person, others: dict[str, str]) -> Words:
         """Nothing at all."""

@@ -61,7 +61,9 @@ def opened(path: Path, limits: Limits, reading: Reading | None = None) -> Iterat
     with ExitStack() as stack:
         start = _start(path)
         if start.startswith(OLE):
-            raise ImportRefusedError(f"{path.name}: is an old or locked Excel file; save it as .xlsx without a password")
+            raise ImportRefusedError(
+                f"{path.name}: is an old or locked Excel file; save it as .xlsx without a password"
+            )
         if start.startswith(ZIP):
             sheet, rows = stack.enter_context(excel_rows(path, limits, sheet=wish.sheet))
             found = Found(format="xlsx", sheet=sheet)

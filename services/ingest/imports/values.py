@@ -14,16 +14,56 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _FIRST, _LAST = 1970, 2100
 _WRITTEN: Final = re.compile(
-    r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]+(\d{1,2})[:时](\d{2})(?:[:分](\d{2})(?:\.\d{1,9})?)?[分秒]?)?", re.ASCII
+    r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]+(\d{1,2})[:时](\d{2})(?:[:分](\d{2})(?:\.\d{1,9})?)?[分秒]?)?",
+    re.ASCII,
 )
 _DIGITS: Final = re.compile(r"\d{8}|\d{12}|\d{14}", re.ASCII)
 _UNIX: Final = re.compile(r"[12]\d{9}(?:\d{3})?", re.ASCII)
 _GROUPED: Final = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
 _UNITS: Final = re.compile(r"^[¥￥$£€]\s*|\s*元$|\s*(?:CNY|RMB)$", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"[;；、,，|\n]")
-_YES: Final = frozenset("是 同意 已同意 已授权 授权 订阅 已订阅 有 y yes true 1 optin granted subscribed on".split())
+_YES: Final = frozenset(
+    [
+        "是",
+        "同意",
+        "已同意",
+        "已授权",
+        "授权",
+        "订阅",
+        "已订阅",
+        "有",
+        "y",
+        "yes",
+        "true",
+        "1",
+        "optin",
+        "granted",
+        "subscribed",
+        "on",
+    ]
+)
 _NO: Final = frozenset(
-    "否 不同意 未同意 未授权 拒绝 已拒绝 退订 已退订 取消 无 n no false 0 optout denied unsubscribed off withdrawn".split()
+    [
+        "否",
+        "不同意",
+        "未同意",
+        "未授权",
+        "拒绝",
+        "已拒绝",
+        "退订",
+        "已退订",
+        "取消",
+        "无",
+        "n",
+        "no",
+        "false",
+        "0",
+        "optout",
+        "denied",
+        "unsubscribed",
+        "off",
+        "withdrawn",
+    ]
 )
 _CHANNELS: Final = {
     "sms": "sms", "短信": "sms", "手机短信": "sms",
@@ -55,10 +95,10 @@ def instant(text: str, zone: ZoneInfo | None = None) -> int:
 
 def _moment(text: str) -> datetime:
     if (parts := _WRITTEN.fullmatch(text)) is not None:
-        return _made(*(int(part or 0) for part in parts.groups()))
+        return _made([int(part or 0) for part in parts.groups()])
     if _DIGITS.fullmatch(text) is not None:
         padded = text.ljust(14, "0")
-        return _made(int(padded[:4]), *(int(padded[place : place + 2]) for place in range(4, 14, 2)))
+        return _made([int(padded[:4]), *(int(padded[place : place + 2]) for place in range(4, 14, 2))])
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -68,9 +108,10 @@ def _moment(text: str) -> datetime:
     return moment
 
 
-def _made(*parts: int) -> datetime:
+def _made(parts: list[int]) -> datetime:
+    year, month, of_month, hour, minute, second = parts
     try:
-        return datetime(*parts)  # noqa: DTZ001 - the zone is the caller's  # type: ignore[arg-type]
+        return datetime(year, month, of_month, hour, minute, second)  # noqa: DTZ001 - the zone is the caller's
     except ValueError:
         raise ValueError("is no date of the calendar") from None
 

@@ -140,7 +140,11 @@ _TAGS: Final = (
 _CONSENTS: Final = (
     _field("channel", Look.TEXT, "渠道 触达渠道 通道 channel"),
     _field("purpose", Look.TEXT, "用途 目的 消息类型 purpose"),
-    _field("granted", Look.FLAG, "是否同意 同意 授权 是否授权 是否订阅 订阅 granted consent consented optin subscribed agree"),
+    _field(
+        "granted",
+        Look.FLAG,
+        "是否同意 同意 授权 是否授权 是否订阅 订阅 granted consent consented optin subscribed agree",
+    ),
     _field("at", Look.INSTANT, f"同意时间 授权时间 签署时间 consentedat consenttime {_AT}"),
     _field("proof", Look.TEXT, "凭证 证明 来源 授权来源 依据 proof evidence source"),
 )

@@ -15,6 +15,8 @@ from services.ingest.app import STANDARD, create_app
 from services.ingest.declarations import Declarations
 from services.ingest.gate import Gate
 from services.ingest.identifiers import Pepper
+from services.ingest.imports.limits import Limits
+from services.ingest.imports.routes import import_routes
 from services.ingest.intake import Intake
 from services.ingest.people import Desk
 from services.ingest.publisher import BrokerAwayError
@@ -73,7 +75,15 @@ class FakeBrake:
 class Shopfront:
     """A client, its keys, and what the publisher got."""
 
-    def __init__(self, folder: Path, *, terms: Terms = STANDARD, scenario: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        terms: Terms = STANDARD,
+        scenario: bool = False,
+        imports: Path | None = None,
+        limits: Limits | None = None,
+    ) -> None:
         folder.mkdir(exist_ok=True)
         keys = folder / "keys"
         self.key = add_key(keys, "shop", [Scope.LIVE])
@@ -88,6 +98,7 @@ class Shopfront:
         gate = Gate(WriteKeys.load(keys), lambda: self.seconds, LIMIT)
         self.gate = gate
         more = [declarations_api.routes(Declarations(self.publisher, lambda: NOW), gate)]
+        more += [] if imports is None else [import_routes(imports, gate, lambda: NOW, limits)]
         self.app = create_app(intake, gate, terms=terms, brake=None if scenario else self.brake, more=more)
         transport = httpx2.ASGITransport(self.app)
         self.client = httpx2.AsyncClient(transport=transport, base_url="http://ingest")

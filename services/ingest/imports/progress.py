@@ -41,12 +41,12 @@ class ImportProgress:
         self._bar.stop()
 
     def start(self, total: int) -> None:
-        """See csv_import.Progress."""
+        """See sending.Progress."""
         self._total = total
         self._task = self._bar.add_task("", total=total)
 
     def advance(self, sent: int, note: str) -> None:
-        """See csv_import.Progress."""
+        """See sending.Progress."""
         self._sent += sent
         if self._console.is_terminal:
             assert self._task is not None

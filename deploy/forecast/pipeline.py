@@ -1,0 +1,75 @@
+"""The three folds one behind the other in memory, all partitions: records in, what leaves the chain out. Knows no Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from services.profile.fold import ProfileFold
+from services.segmenter.fold import SegmenterFold
+from services.trigger_engine.fold import TriggerFold
+from shared.chain import PolicyPublished, Tick
+from shared.codec import encode
+from shared.shop import Shop
+from shared.streams.batch import Emit
+from shared.streams.fold import Fold
+from shared.streams.partition import Partition
+from shared.topics import CUSTOMER_EVENTS, PARTITIONS
+
+TOGETHER = 200
+"""Records of a partition between two drains."""
+
+MakeFold = Callable[[int], Fold[Any]]
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """An input record as the engine reads it."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp: int
+
+
+class Pipeline:
+    """Profile, segmenter and trigger engine; what none of them reads is handed to `out`."""
+
+    def __init__(self, shop: Shop, out: Callable[[Emit], None]) -> None:
+        makes: tuple[MakeFold, ...] = (
+            lambda _: ProfileFold(shop, scenario=True),
+            lambda partition: SegmenterFold(shop, epoch_ms=2**50, partition=partition),
+            lambda _: TriggerFold(shop),
+        )
+        self._hops = [
+            [Partition(make(n), partition=n, seal=lambda *_: "", scenario=True) for n in range(PARTITIONS)]
+            for make in makes
+        ]
+        self._out = out
+
+    def everywhere(self, value: PolicyPublished | Tick) -> None:
+        """A broadcast in every partition."""
+        raw = encode(value)
+        self.feed([Emit(CUSTOMER_EVENTS.name, number, None, raw) for number in range(PARTITIONS)])
+
+    def feed(self, emits: Iterable[Emit]) -> None:
+        """Records of customer-events-v1, through the whole chain."""
+        for cores in self._hops:
+            emits = self._hop(cores, emits)
+
+    def _hop(self, cores: list[Partition[Any]], emits: Iterable[Emit]) -> list[Emit]:
+        waiting: list[list[Emit]] = [[] for _ in cores]
+        for emit in emits:
+            waiting[emit.partition].append(emit)
+        onward: list[Emit] = []
+        for core, records in zip(cores, waiting, strict=True):
+            for number, emit in enumerate(records, 1):
+                record = Record(core.next, emit.key, emit.value, 0)
+                if core.apply(record) or number % TOGETHER == 0 or number == len(records):
+                    for left in core.drain().emits:
+                        if left.topic == core.fold.output:
+                            onward.append(left)
+                        else:
+                            self._out(left)
+        return onward

@@ -1,0 +1,88 @@
+"""Prepared records into the log, acknowledged, paced, and remembered on disk so that a kill costs a chunk. Knows Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from services.ingest.imports.chain_lag import ChainLag
+from services.ingest.imports.frames import Frame, frames
+from services.ingest.imports.jobs import Job, Status
+from services.ingest.imports.pace import CHUNK, Pace
+from services.ingest.imports.prepare import packed_records
+from shared import clock
+from shared.streams.clients import producer
+
+LINGER_MS: Final = 5
+WAIT_SECONDS: Final = 0.02
+
+
+class Progress(Protocol):
+    """Who is told how far it is."""
+
+    def start(self, total: int) -> None:
+        """The number of groups of facts."""
+
+    def advance(self, sent: int, note: str) -> None:
+        """`sent` more are in the log; `note` says why it waits, if it does."""
+
+
+async def send(bootstrap: str, job: Job, progress: Progress, pace: Pace) -> Status:
+    """Send what is left of the job's records; KafkaError if the broker fails, and the same call goes on where it stopped.
+
+    Between acknowledgement and note a kill repeats at most one chunk; ids make that harmless.
+    """
+    status = job.status()
+    progress.start(status.total)
+    progress.advance(status.sent, "")
+    client = producer(bootstrap, linger_ms=LINGER_MS)
+    await client.start()
+    try:
+        async with ChainLag(bootstrap) as chain:
+            with job.records.open("rb") as file:
+                for chunk in _chunks(frames(file, status.position)):
+                    records = await _acknowledged(client, chunk)
+                    status = msgspec.structs.replace(
+                        status, sent=status.sent + len(chunk), position=chunk[-1].end, note=""
+                    )
+                    job.tell(status)
+                    progress.advance(len(chunk), "")
+                    pace = await _let_the_chain_follow(chain, pace, records, progress)
+    finally:
+        await client.stop()
+    return status
+
+
+def _chunks(left: Iterator[Frame]) -> Iterator[list[Frame]]:
+    chunk: list[Frame] = []
+    for frame in left:
+        chunk.append(frame)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+async def _acknowledged(client: AIOKafkaProducer, chunk: list[Frame]) -> int:
+    acks = [
+        await client.send(topic, value, key, partition, headers=headers)
+        for frame in chunk
+        for topic, partition, key, value, headers in packed_records(frame.body)
+    ]
+    await asyncio.gather(*acks)
+    return len(acks)
+
+
+async def _let_the_chain_follow(chain: ChainLag, pace: Pace, sent: int, progress: Progress) -> Pace:
+    while (behind := await chain.records()) is not None:
+        pace, sent = pace.seen(behind, sent, clock.monotonic()), 0
+        if pace.free:
+            break
+        progress.advance(0, f"the chain is {behind} records behind, waiting")
+        await asyncio.sleep(WAIT_SECONDS)
+    return pace
