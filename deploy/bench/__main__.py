@@ -1,7 +1,7 @@
 """`make bench`: figures of this machine, shown and written to .local/results/bench.json.
 
-BENCH=NAME runs one part (in-process, intake, peers, chain, latency, due, restart, scale-out); figures of the others stay as they were.
-EVENTS shortens intake, peers, chain and scale-out, SECONDS intake and latency, CUSTOMERS due and restart.
+BENCH=NAME runs one part (in-process, intake, peers, chain, latency, import, due, restart, scale-out); figures of the others stay as they were.
+EVENTS shortens intake, peers, chain and scale-out, SECONDS intake, latency and import, CUSTOMERS due and restart.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 import uvloop
 from rich.console import Console
 
-from deploy.bench import chain, due, in_process, intake, latency, report, restart, scale_out
+from deploy.bench import beside_import, chain, due, in_process, intake, latency, report, restart, scale_out
 from deploy.bench.figures import Sheet, table
 from deploy.bench.peers import contest
 from deploy.bench.wire import RefusedError
@@ -102,6 +102,13 @@ async def _latency(bench: Bench) -> None:
     )
 
 
+async def _import(bench: Bench) -> None:
+    place, cache, policy = bench.home("import"), bench.wish.cache, awake(bench.policy)
+    await beside_import.measure(
+        bench.sheet, bench.say, directory=place, cache=cache, seconds=bench.wish.seconds, policy=policy
+    )
+
+
 async def _due(bench: Bench) -> None:
     place, customers = bench.home("due"), min(bench.wish.customers or 100_000, 100_000)
     await due.measure(
@@ -132,6 +139,7 @@ PARTS: Mapping[str, Callable[[Bench], Awaitable[None]]] = {
     "peers": _peers,
     "chain": _chain,
     "latency": _latency,
+    "import": _import,
     "due": _due,
     "restart": _restart,
     "scale-out": _scale_out,

@@ -94,7 +94,7 @@ async def measure(
         client = Client(stack.http_url, stack.secrets.read_write_key(), CONNECTIONS)
         await publish_policy(stack.kafka, policy)
         newcomers = range(workload.MEMBERS, workload.MEMBERS + int((WARM_UP_SECONDS + seconds) * RATE) // NEW_EACH)
-        await _settle(stack, client, commands, newcomers)
+        await settle(stack, client, commands, newcomers)
         epoch_ms = int(stack.environment()["HUITOU_EPOCH_MS"])
         say("latency: members settled; waiting for the next epoch")
         await asyncio.sleep((epoch_ms - clock.now_ms() % epoch_ms) / 1000)
@@ -115,7 +115,7 @@ async def measure(
     sheet.add("latency: CPU of all", sum(spent.values()) / took, "cores")
 
 
-async def _settle(stack: Stack, client: Client, commands: Commands, newcomers: range) -> None:
+async def settle(stack: Stack, client: Client, commands: Commands, newcomers: range) -> None:
     """Everybody known. A first order behind the introductions in each partition tells that these have gone through."""
     at = clock.now_ms()
     known = [one for number in newcomers for one in workload.introduction(number, at, reachable=True)]

@@ -68,6 +68,7 @@ TARGETS: tuple[Target, ...] = (
     Target("the same with the projector", "chain with projector: through all hops", "≥", 6_000, unit="events/s"),
     Target("request → command at 1,000 events/s, p50", "latency: request due → command read, p50", "≤", 100, unit="ms"),
     Target("request → command at 1,000 events/s, p99", "latency: request due → command read, p99", "≤", 300, unit="ms"),
+    Target("p99 beside an import", "import: the same beside an import, p99", "≤", 2, "ratio", unit="×"),
     Target("timed change after its tick, p99", "due: tick → change, p99", "≤", 1_000, unit="ms"),
     *(
         Target(

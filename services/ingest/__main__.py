@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     log.setup()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # we say once what it repeats
+    if arguments is None and given.run is command.execute:
+        os.nice(importer_process.NICE)  # live events go first; a caller's own process is left as it is
     try:
         code: int = given.run(given)
     except ValidationError as error:

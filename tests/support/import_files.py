@@ -68,7 +68,7 @@ def read(
     keyring_file, records = file.parent / "keyring", file.parent / "records"
     if not keyring_file.exists():
         Keyring.create(keyring_file)
-    tools = Tools(Keyring.load(keyring_file), SealMemory(lambda: 0.0), limits, 0)
+    tools = Tools(Keyring.load(keyring_file), SealMemory(lambda: 0.0, capacity=0), limits, 0)
     wish = Wish(file, file.name, terms(kind=kind, **changes), reading or Reading(), columns)
     report = prepare(wish, records, tools)
     with records.open("rb") as content:

@@ -17,7 +17,7 @@ from services.ingest.imports import telling
 from services.ingest.imports.jobs import Job, Jobs, Request
 from services.ingest.imports.limits import COMMAND
 from services.ingest.imports.mappings import Mapping, Mappings, parsed
-from services.ingest.imports.pace import MOST, Pace
+from services.ingest.imports.pace import ON_THEIR_WAY
 from services.ingest.imports.prepare import Wish, mapped
 from services.ingest.imports.progress import ImportProgress
 from services.ingest.imports.refusals import ImportRefusedError
@@ -46,7 +46,7 @@ def execute(given: argparse.Namespace) -> int:
         kafka=settings.kafka,
         scenario=settings.scenario,
         forecaster="" if given.no_forecast else settings.forecaster,
-        pace=Pace(most=given.max_lag),
+        most=given.max_lag,
     )
     job = _job(given, settings, means)
     with job.held():
@@ -181,7 +181,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", metavar="LOCAL", help="orders before this local time")
     parser.add_argument("--returns", action="store_true", help="invoices that start with C become refunds")
     parser.add_argument(
-        "--max-lag", type=int, default=MOST, help="records that may be on their way at most; default %(default)s"
+        "--max-lag",
+        type=int,
+        default=ON_THEIR_WAY,
+        help="records that may be on their way at most; default %(default)s",
     )
     parser.add_argument(
         "--mode", choices=("import", "live"), default="import",

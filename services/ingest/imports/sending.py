@@ -12,9 +12,8 @@ from aiokafka import AIOKafkaProducer
 from services.ingest.imports.chain_lag import ChainLag
 from services.ingest.imports.frames import Frame, frames
 from services.ingest.imports.jobs import Job, Status
-from services.ingest.imports.pace import CHUNK, Pace
+from services.ingest.imports.pace import CHUNK
 from services.ingest.imports.prepare import packed_records
-from shared import clock
 from shared.streams.clients import producer
 
 LINGER_MS: Final = 5
@@ -31,9 +30,10 @@ class Progress(Protocol):
         """`sent` more are in the log; `note` says why it waits, if it does."""
 
 
-async def send(bootstrap: str, job: Job, progress: Progress, pace: Pace) -> Status:
-    """Send what is left of the job's records; KafkaError if the broker fails, and the same call goes on where it stopped.
+async def send(bootstrap: str, job: Job, progress: Progress, *, most: int) -> Status:
+    """Send what is left of the job's records, at most `most` on their way through the chain at once.
 
+    KafkaError if the broker fails; the same call then goes on where it stopped.
     Between acknowledgement and note a kill repeats at most one chunk; ids make that harmless.
     """
     status = job.status()
@@ -45,13 +45,13 @@ async def send(bootstrap: str, job: Job, progress: Progress, pace: Pace) -> Stat
         async with ChainLag(bootstrap) as chain:
             with job.records.open("rb") as file:
                 for chunk in _chunks(frames(file, status.position)):
-                    records = await _acknowledged(client, chunk)
+                    await _acknowledged(client, chunk)
                     status = msgspec.structs.replace(
                         status, sent=status.sent + len(chunk), position=chunk[-1].end, note=""
                     )
                     job.tell(status)
                     progress.advance(len(chunk), "")
-                    pace = await _let_the_chain_follow(chain, pace, records, progress)
+                    await _let_the_chain_follow(chain, most, progress)
     finally:
         await client.stop()
     return status
@@ -68,21 +68,16 @@ def _chunks(left: Iterator[Frame]) -> Iterator[list[Frame]]:
         yield chunk
 
 
-async def _acknowledged(client: AIOKafkaProducer, chunk: list[Frame]) -> int:
+async def _acknowledged(client: AIOKafkaProducer, chunk: list[Frame]) -> None:
     acks = [
         await client.send(topic, value, key, partition, headers=headers)
         for frame in chunk
         for topic, partition, key, value, headers in packed_records(frame.body)
     ]
     await asyncio.gather(*acks)
-    return len(acks)
 
 
-async def _let_the_chain_follow(chain: ChainLag, pace: Pace, sent: int, progress: Progress) -> Pace:
-    while (behind := await chain.records()) is not None:
-        pace, sent = pace.seen(behind, sent, clock.monotonic()), 0
-        if pace.free:
-            break
+async def _let_the_chain_follow(chain: ChainLag, most: int, progress: Progress) -> None:
+    while (behind := await chain.records()) is not None and behind > most:
         progress.advance(0, f"the chain is {behind} records behind, waiting")
         await asyncio.sleep(WAIT_SECONDS)
-    return pace

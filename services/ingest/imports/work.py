@@ -6,10 +6,11 @@ from typing import Final
 
 import msgspec
 
-from services.ingest.imports import pace, values
+from services.ingest.imports import values
 from services.ingest.imports.forecasting import forecast
 from services.ingest.imports.jobs import Job, Request, Shown, Status
 from services.ingest.imports.limits import COMMAND, Limits
+from services.ingest.imports.pace import ON_THEIR_WAY
 from services.ingest.imports.prepare import Tools, Wish, prepare
 from services.ingest.imports.refusals import ImportRefusedError
 from services.ingest.imports.report import Report, digest
@@ -32,7 +33,8 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     kafka: str
     scenario: bool
     forecaster: str
-    pace: pace.Pace = pace.Pace()
+    most: int = ON_THEIR_WAY
+    """Records on their way at once."""
 
 
 async def dry_run(job: Job, means: Means) -> Shown:
@@ -60,7 +62,7 @@ async def run(job: Job, means: Means, progress: Progress) -> Report:
     request, status = job.request(), job.status()
     if not (status.state == "sending" and status.number == request.number and job.records.exists()):
         status = _prepared(job, request, status, means)
-    status = await send(means.kafka, job, progress, means.pace)
+    status = await send(means.kafka, job, progress, most=means.most)
     job.tell(msgspec.structs.replace(status, state="done"))
     job.clear()
     shown = job.shown()
@@ -111,7 +113,7 @@ def _read(job: Job, request: Request, means: Means, status: Status, *, confirmed
     )  # fmt: skip
     tools = Tools(
         keyring=means.keyring,
-        memory=SealMemory(clock.monotonic),
+        memory=SealMemory(clock.monotonic, capacity=0),  # records are sorted later: each seals what it says
         limits=COMMAND if request.large else Limits(),
         now_ms=clock.now_ms(),
         say=lambda rows: job.tell(msgspec.structs.replace(status, rows=rows)),

@@ -1,0 +1,72 @@
+"""The forecast: what falls due after an import, by the chain's own cores, and nothing of what lies before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from deploy.forecast import expected
+from deploy.forecast.expected import Forecast, expect
+from services.ingest.imports.prepare import Packed
+from shared.chain import PolicyPublished
+from shared.codec import encode
+from shared.events import ConsentSet, CustomerFact
+from shared.partitioning import partition_of
+from shared.shop import DAY, Shop
+from shared.topics import CONTACT_POINTS, CUSTOMER_EVENTS
+from tests.unit.oracle.story import order, sms
+
+BASELINE = 1_764_158_400_000
+"""2025-11-26T12:00Z."""
+IMPORTED: dict[str, Any] = {"mode": "import", "baseline": BASELINE, "confirmed": True}
+
+
+def group(customer: str, *facts: CustomerFact) -> list[Packed]:
+    key = customer.encode()
+    records = [
+        (CUSTOMER_EVENTS.name, partition_of(key), key, encode(fact), list[tuple[str, bytes]]()) for fact in facts
+    ]
+    return [*records, (CONTACT_POINTS.name, partition_of(key), key + b"/phone", b"sealed", [])]
+
+
+def bought(customer: str, days_before: float, *more: CustomerFact) -> list[Packed]:
+    return group(customer, order(f"o-{customer}", BASELINE - int(days_before * DAY), **IMPORTED), *more)
+
+
+def consent(customer: str) -> ConsentSet:
+    named: dict[str, Any] = {"channel": "sms", "purpose": "marketing", "granted": True, "contacts": ("phone",)}
+    return ConsentSet(id=f"c-{customer}", at=BASELINE - 99 * DAY, **named, **IMPORTED)
+
+
+def forecast(groups: Sequence[list[Packed]], *rules: dict[str, Any], customers: int | None = None) -> Forecast:
+    policy = PolicyPublished(7, {"version": 7, "rules": list(rules)}) if rules else None
+    count = len({record[2] for each in groups for record in each if record[0] == CUSTOMER_EVENTS.name})
+    return expect(groups, baseline=BASELINE, shop=Shop(), policy=policy, customers=customers or count)
+
+
+def test_stages_that_will_be_reached_are_counted_by_when() -> None:
+    groups = [bought(f"c{number}", days) for number, days in enumerate((29.5, 25, 5, 29, 89, 31, 200))]
+    found = forecast(groups)
+    assert found.moves["lifecycle silent"] == {"1": 2, "7": 3, "30": 4}
+    assert found.moves["lifecycle churned"] == {"1": 1, "7": 1, "30": 1}
+    assert (found.policy, found.rules, found.busiest) == (None, {}, {})
+
+
+def test_rules_tell_whom_they_would_reach_and_what_stops_the_others() -> None:
+    remind = sms("remind", {"on": "since_last_order", "days": 30})
+    groups = [
+        bought("yes", 28, consent("yes")), bought("no", 28), bought("past", 31, consent("past")), bought("far", 1),
+    ]  # fmt: skip
+    found = forecast(groups, remind)
+    assert found.rules == {"remind": {"consent": 2, "send": 1}}
+    assert found.busiest == {"day": "2025-11-28", "messages": 1}
+    assert found.policy == 7
+
+
+def test_of_very_many_customers_a_part_is_looked_at_and_scaled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expected, "MOST", 100)
+    found = forecast([bought(f"c{number}", 29.5) for number in range(400)])
+    assert 60 < found.looked_at < 140
+    assert found.moves["lifecycle silent"]["1"] == 400
