@@ -74,9 +74,7 @@ async def do(job: Job, means: Means, log: Log) -> bool:
                 log.info("import-done", job=job.id, rows=report.rows, facts=sum(report.facts.values()))
             else:
                 await dry_run(job, means)
-    except ImportRefusedError as refusal:
-        status = job.status()
-        job.tell(msgspec.structs.replace(status, state="failed", number=request.number, note=str(refusal)))
+    except ImportRefusedError:
         log.warning("import-refused", job=job.id)
     except (KafkaError, OSError) as error:
         if not job.folder.exists():  # removed by its owner meanwhile

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, cast
 
+from services.ingest.cutting import NOTHING, holds_contact
 from services.ingest.fields import EventRefusedError, Fields
 from services.ingest.imports import values
 from services.ingest.imports.cells import Layout, Row
@@ -130,6 +131,8 @@ class Speaker:
             raise RowRefusedError(
                 row.column(field), f"holds more than {MOST_TAGS} tags, or one above {LONGEST_TAG} letters"
             )
+        if any(holds_contact(tag, NOTHING) for tag in found):
+            raise RowRefusedError(row.column(field), "holds what looks like an address or a phone number", found[0])
         return tuple(found)
 
     def consent(self, row: Row, who: Person, others: dict[str, str]) -> Words:
@@ -139,23 +142,30 @@ class Speaker:
         granted = row.read("granted", values.flag)
         if granted and channel == "all":
             raise RowRefusedError(row.column("channel"), "consent must name its channel: sms, email or wecom")
-        return [self._consent(row, channel, purpose, granted=granted)]
+        return [self._consent(row, who, channel, purpose, granted=granted)]
 
     def opt_out(self, row: Row, who: Person, others: dict[str, str]) -> Words:
         """No more marketing by this channel, or by any."""
-        return [
-            self._consent(row, row.read("channel", values.channel, self._terms.channel), "marketing", granted=False)
-        ]
+        channel = row.read("channel", values.channel, self._terms.channel)
+        return [self._consent(row, who, channel, "marketing", granted=False)]
 
     def blacklisted(self, row: Row, who: Person, others: dict[str, str]) -> Words:
         """Nothing at all."""
-        return [self._consent(row, "all", purpose, granted=False) for purpose in ("marketing", "service")]
+        return [self._consent(row, who, "all", purpose, granted=False) for purpose in ("marketing", "service")]
 
-    def _consent(self, row: Row, channel: str, purpose: str, *, granted: bool) -> tuple[str, dict[str, Any]]:
+    def _consent(
+        self, row: Row, who: Person, channel: str, purpose: str, *, granted: bool
+    ) -> tuple[str, dict[str, Any]]:
         """The proof names file, row and who imported it, and what the file says of it."""
-        parts = (f"{self._terms.file} row {row.number}", f"by {self._terms.operator}", row.text("proof"))
+        parts = (f"{self._terms.file} row {row.number}", f"by {self._terms.operator}", self._said(row, who))
         proof = "; ".join(part for part in parts if part not in {"", "by "})[:_LONGEST_PROOF]
         return "consent", {"channel": channel, "purpose": purpose, "granted": granted, "proof": proof}
+
+    @staticmethod
+    def _said(row: Row, who: Person) -> str:
+        """The file's own proof, unless it holds contact data."""
+        said = row.text("proof")
+        return "" if holds_contact(said, who.known) else said
 
 
 _WORDS: Final = cast(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
 
+from services.ingest.cutting import NOTHING, holds_contact
 from services.ingest.imports import values
 from services.ingest.imports.forecasting import forecast
 from services.ingest.imports.jobs import Job, Request, Shown, Status
@@ -39,6 +42,11 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
 
 async def dry_run(job: Job, means: Means) -> Shown:
     """Read the file and tell what would come of it; nothing is sent. ImportRefusedError if it cannot be read."""
+    with _refusals_kept(job):
+        return await _dry_run(job, means)
+
+
+async def _dry_run(job: Job, means: Means) -> Shown:
     request = job.request()
     baseline = _baseline(request, means)
     tries = _tries(request, job.status())
@@ -61,13 +69,25 @@ async def run(job: Job, means: Means, progress: Progress) -> Report:
     """Import the file, or go on with what a kill left; ImportRefusedError, before anything is sent, if it cannot be."""
     request, status = job.request(), job.status()
     if not (status.state == "sending" and status.number == request.number and job.records.exists()):
-        status = _prepared(job, request, status, means)
+        with _refusals_kept(job):
+            status = _prepared(job, request, status, means)
     status = await send(means.kafka, job, progress, most=means.most)
     job.tell(msgspec.structs.replace(status, state="done"))
     job.clear()
     shown = job.shown()
     assert shown is not None, "it was written before the first record was sent"
     return shown.report
+
+
+@contextmanager
+def _refusals_kept(job: Job) -> Iterator[None]:
+    """A refusal is the job's end, on disk before anybody hears of it."""
+    try:
+        yield
+    except ImportRefusedError as refusal:
+        failed = {"state": "failed", "number": job.request().number, "note": str(refusal)}
+        job.tell(msgspec.structs.replace(job.status(), **failed))
+        raise
 
 
 def _prepared(job: Job, request: Request, before: Status, means: Means) -> Status:
@@ -100,7 +120,7 @@ def _prepared(job: Job, request: Request, before: Status, means: Means) -> Statu
 
 def _tries(request: Request, before: Status) -> int:
     tries = before.tries + 1 if before.number == request.number and before.state in {"reading", "forecasting"} else 1
-    if tries > MOST_TRIES:
+    if tries > MOST_TRIES and not request.large:  # whoever runs the command sees what happens
         raise ImportRefusedError(f"the process ended {MOST_TRIES} times over this file; it is given up")
     return tries
 
@@ -128,6 +148,9 @@ def terms(request: Request, desk: Desk, baseline: int, *, confirmed: bool) -> Te
         channel, purpose = values.channel(request.channel), values.purpose(request.purpose)
     except ValueError as error:
         raise ImportRefusedError(f"zone, channel or purpose: {error}") from None
+    for option, text in (("name", request.name), ("operator", request.operator), ("source", request.source)):
+        if holds_contact(text, NOTHING):  # they stand in every proof or fact
+            raise ImportRefusedError(f"{option}: holds what looks like an address or a phone number")
     return Terms(
         shop=desk.shop,
         zone=zone,

@@ -74,6 +74,14 @@ def test_consents_carry_file_row_and_operator_as_proof(told: Any) -> None:
     ]  # fmt: skip
 
 
+def test_a_proof_or_tag_that_holds_contact_data_does_not_travel(told: Any) -> None:
+    header = ["手机号", "渠道", "是否同意", "凭证"]
+    fact = told(Kind.CONSENTS, header, [PHONE, "短信", "是", f"told by {PHONE}"]).fact()
+    assert fact.proof.endswith("row 2; by li")
+    (error,) = told(Kind.TAGS, ["会员号", "标签"], ["M1", f"vip;{MAIL}"]).report.errors
+    assert error.reason == "holds what looks like an address or a phone number"
+
+
 def test_an_opt_out_list_of_bare_numbers_denies_marketing_everywhere(told: Any) -> None:
     found = told(Kind.OPT_OUTS, ["号码"], [PHONE], ["138****5678"])
     fact = found.fact()

@@ -55,7 +55,7 @@ def test_a_workbook_gives_texts_numbers_as_written_and_dates(tmp_path: Path) -> 
     import datetime as dt  # noqa: PLC0415
 
     moment = dt.datetime(2025, 1, 2, 10, 30)  # noqa: DTZ001
-    cells = [
+    cells: list[list[object]] = [
         ["a", "b", "c", "d", "e", "f"],
         ["0012", 15109.0, 0.1 + 0.2, moment, True, None],
         [None] * 6,
