@@ -143,6 +143,11 @@ def _traits(event: given.TraitsSet, slip: Slip) -> events.Fact:
     return events.TraitsSet(**slip.common, traits=kept_traits(Fields(event.traits, "traits"), slip.person))
 
 
+def _tags(event: given.TagsSet, slip: Slip) -> events.Fact:
+    add, remove = (tuple(slip.free(tag) for tag in tags) for tags in (event.add, event.remove))
+    return events.TagsSet(**slip.common, add=add, remove=remove)
+
+
 def _consent(event: given.ConsentSet, slip: Slip) -> events.Fact:
     return events.ConsentSet(
         **slip.common,
@@ -181,6 +186,7 @@ _TAKERS: Final[dict[type[Any], Callable[[Any, Slip], events.Fact]]] = {
     given.SurveyAnswered: _survey,
     given.ContractSet: _contract,
     given.TraitsSet: _traits,
+    given.TagsSet: _tags,
     given.ConsentSet: _consent,
     given.MessageReported: _message,
     given.Tracked: _tracked,

@@ -190,6 +190,16 @@ class TraitsSet(_Event, frozen=True, kw_only=True, tag="traits.set"):
     traits: dict[str, Any]
 
 
+Tags = Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(max_length=100)]
+
+
+class TagsSet(_Event, frozen=True, kw_only=True, tag="tags.set"):
+    """Tags put on and taken off."""
+
+    add: Tags = []
+    remove: Tags = []
+
+
 class ConsentSet(_Event, frozen=True, kw_only=True, tag="consent.set"):
     """Consent given or withdrawn."""
 
@@ -235,6 +245,7 @@ TypedEvent = (
     | SurveyAnswered
     | ContractSet
     | TraitsSet
+    | TagsSet
     | ConsentSet
     | MessageReported
     | Tracked
