@@ -49,8 +49,8 @@ def forecast(groups: Sequence[list[Packed]], *rules: dict[str, Any], customers: 
 def test_stages_that_will_be_reached_are_counted_by_when() -> None:
     groups = [bought(f"c{number}", days) for number, days in enumerate((29.5, 25, 5, 29, 89, 31, 200))]
     found = forecast(groups)
-    assert found.moves["lifecycle silent"] == {"1": 2, "7": 3, "30": 4}
-    assert found.moves["lifecycle churned"] == {"1": 1, "7": 1, "30": 1}
+    assert found.moves["lifecycle silent"] == {"1": 1, "7": 3, "30": 4}
+    assert found.moves["lifecycle churned"] == {"1": 0, "7": 1, "30": 1}
     assert (found.policy, found.rules, found.busiest) == (None, {}, {})
 
 
