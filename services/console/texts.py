@@ -79,6 +79,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "event.survey.answered": ("问卷回答", "Survey answered"),
     "event.contract.set": ("合同期限", "Contract set"),
     "event.traits.set": ("客户属性", "Traits set"),
+    "event.tags.set": ("客户标签", "Tags set"),
     "event.consent.set": ("营销授权", "Consent set"),
     "event.customer.erased": ("删除个人信息", "Customer erased"),
     "event.message.reported": ("消息回执", "Message reported"),
