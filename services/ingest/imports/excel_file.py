@@ -34,19 +34,21 @@ def excel_rows(path: Path, limits: Limits, *, sheet: str = "") -> Iterator[tuple
     checked_zip(path, limits)
     if not DEFUSEDXML:
         raise ImportRefusedError("defusedxml is missing: Excel files are not read without it")
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
-    except _BROKEN as error:
-        raise ImportRefusedError(f"{path.name}: is no Excel file that can be read: {type(error).__name__}") from None
-    try:
-        names = [each.title for each in book.worksheets]
-        if not names or (sheet and sheet not in names):
-            raise ImportRefusedError(f"{path.name}: has no sheet {sheet!r}; there are {', '.join(names) or 'none'}")
-        found: Any = book[sheet or names[0]]
-        found.reset_dimensions()  # what the file claims of itself may be false
-        yield found.title, _rows(found, path, limits)
-    finally:
-        book.close()
+    with path.open("rb") as file:  # by its content: the library would judge a path by its ending
+        try:
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        except _BROKEN as error:
+            reason = type(error).__name__
+            raise ImportRefusedError(f"{path.name}: is no Excel file that can be read: {reason}") from None
+        try:
+            names = [each.title for each in book.worksheets]
+            if not names or (sheet and sheet not in names):
+                raise ImportRefusedError(f"{path.name}: has no sheet {sheet!r}; there are {', '.join(names) or 'none'}")
+            found: Any = book[sheet or names[0]]
+            found.reset_dimensions()  # what the file claims of itself may be false
+            yield found.title, _rows(found, path, limits)
+        finally:
+            book.close()
 
 
 def _rows(sheet: Any, path: Path, limits: Limits) -> Iterator[list[str]]:

@@ -18,9 +18,10 @@ from services.ingest.write_keys import Scope, add_key
 from shared.log import Log
 from shared.shop import Shop
 from tests.shell.ingest.harness import Shopfront
+from tests.support.import_files import write_xlsx
 
 CSV = "订单号,会员号,下单时间,实付金额\n1,m1,2025-01-02,10\n2,m2,2025-01-03,much\n".encode("gb18030")
-LIMITS = Limits(upload=4_000)
+LIMITS = Limits(upload=16_000)
 
 
 class Importing:
@@ -63,6 +64,14 @@ async def test_an_upload_is_read_and_told_row_by_row(importing: Importing) -> No
     assert next_job(importing.jobs) is None
     listed = (await importing.call("GET", "imports")).json()["imports"]
     assert [one["id"] for one in listed] == [made.json()["id"]]
+
+
+async def test_a_workbook_is_known_by_its_content(importing: Importing, tmp_path: Path) -> None:
+    file = write_xlsx(tmp_path / "x.xlsx", [["会员号", "标签"], [17, "vip"]])
+    made = await importing.call("POST", "imports", file.read_bytes(), kind="tags")
+    await importing.work()
+    report = (await importing.call("GET", f"imports/{made.json()['id']}")).json()["report"]
+    assert (report["found"]["format"], report["facts"]) == ("xlsx", {"tags.set": 1})
 
 
 async def test_only_the_digest_that_was_shown_confirms(importing: Importing) -> None:
@@ -120,7 +129,7 @@ async def test_a_mapping_is_kept_by_name_and_used(importing: Importing) -> None:
 async def test_live_keys_strangers_and_large_files_stay_outside(importing: Importing, tmp_path: Path) -> None:
     assert (await importing.call("POST", "imports", CSV, key=importing.shop.key, kind="orders")).status_code == 403
     assert (await importing.call("POST", "imports", CSV, key="hk_no", kind="orders")).status_code == 401
-    assert (await importing.call("POST", "imports", b"x" * 4_001, kind="orders")).status_code == 422
+    assert (await importing.call("POST", "imports", b"x" * 16_001, kind="orders")).status_code == 422
     assert (await importing.call("POST", "imports", b"", kind="orders")).status_code == 422
     assert (await importing.call("POST", "imports", CSV, kind="nonsense")).status_code == 422
     assert (await importing.call("POST", "imports", CSV, kind="orders", more="1")).status_code == 422
