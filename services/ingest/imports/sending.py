@@ -18,6 +18,8 @@ from shared.streams.clients import producer
 
 LINGER_MS: Final = 5
 WAIT_SECONDS: Final = 0.02
+TOLD_AFTER_SECONDS: Final = 2.0
+"""A short wait is the ordinary pace, and nothing to tell."""
 
 
 class Progress(Protocol):
@@ -78,6 +80,9 @@ async def _acknowledged(client: AIOKafkaProducer, chunk: list[Frame]) -> None:
 
 
 async def _let_the_chain_follow(chain: ChainLag, most: int, progress: Progress) -> None:
+    waited = 0.0
     while (behind := await chain.records()) is not None and behind > most:
-        progress.advance(0, f"the chain is {behind} records behind, waiting")
+        waited += WAIT_SECONDS
+        if waited > TOLD_AFTER_SECONDS:
+            progress.advance(0, f"the chain is {behind} records behind, waiting")
         await asyncio.sleep(WAIT_SECONDS)
