@@ -15,11 +15,13 @@ from services.ingest.imports.jobs import Job, Jobs
 from services.ingest.imports.refusals import ImportRefusedError
 from services.ingest.imports.work import Means, dry_run, run
 from services.ingest.settings import ImportSettings
+from shared import clock
 from shared.log import Log
 from shared.sealing import Keyring
 
 LOOK_SECONDS: Final = 0.5
 RETRY_SECONDS: Final = 2.0
+TIDY_SECONDS: Final = 600.0
 NICE: Final = 10
 """Live events go first where processors are short."""
 
@@ -43,10 +45,13 @@ async def serve(settings: ImportSettings) -> None:
 
 
 async def _work(jobs: Jobs, means: Means) -> None:
-    log = Log("importer")
+    log, tidy_at = Log("importer"), 0.0
     while True:
         job = next_job(jobs)
         if job is None:
+            if clock.monotonic() > tidy_at:
+                tidy_at = clock.monotonic() + TIDY_SECONDS
+                jobs.tidy(clock.now_ms())
             await asyncio.sleep(LOOK_SECONDS)
         elif not await do(job, means, log):
             await asyncio.sleep(RETRY_SECONDS)

@@ -26,6 +26,9 @@ from shared.private_files import PrivateFileError, read_private, replace_private
 State = Literal["waiting", "reading", "forecasting", "ready", "sending", "done", "failed"]
 MOST_JOBS: Final = 200
 """Jobs that may lie in one folder; older finished ones make room."""
+KEPT_MS: Final = 7 * 86_400_000
+"""An upload holds personal data: unconfirmed it is kept so long."""
+BROKEN_OFF_MS: Final = 3_600_000
 _ID: Final = re.compile(r"[0-9a-f-]{36}", re.ASCII)
 
 
@@ -192,6 +195,20 @@ class Jobs:
     def all(self) -> list[Job]:
         """Every job that was asked for, in the order of their ids."""
         return [Job(path.parent) for path in sorted(self.folder.glob("*/request.json"))]
+
+    def tidy(self, now_ms: int) -> int:
+        """Remove uploads that were broken off, and jobs that nobody confirmed for a week; how many."""
+        removed = 0
+        for folder in self.folder.iterdir():
+            if _ID.fullmatch(folder.name) is None:
+                continue
+            asked = folder / "request.json"
+            begun = int((asked if asked.is_file() else folder).stat().st_mtime * 1000)
+            waits = not asked.is_file() or Job(folder).status().state in {"ready", "failed"}
+            if waits and now_ms - begun > (KEPT_MS if asked.is_file() else BROKEN_OFF_MS):
+                Job(folder).remove()
+                removed += 1
+        return removed
 
     def _make_room(self) -> None:
         jobs = self.all()

@@ -108,7 +108,10 @@ class Reader:
 
     def torn(self, row: Row) -> Piece | None:
         """A piece that leaves its order out, if the refused row names one."""
-        order = row.text("order")
+        try:
+            order = row.text("order")
+        except RowRefusedError:
+            return None
         return Piece(order, row.number, 1, row.who(), 0, 0, 0, 0, [], (), torn=True) if order else None
 
     def _line(self, row: Row, *, back: bool) -> tuple[int, Line]:

@@ -18,7 +18,7 @@ _WRITTEN: Final = re.compile(
     re.ASCII,
 )
 _DIGITS: Final = re.compile(r"\d{8}|\d{12}|\d{14}", re.ASCII)
-_UNIX: Final = re.compile(r"[12]\d{9}(?:\d{3})?", re.ASCII)
+_UNIX: Final = re.compile(r"1\d{9}(?:\d{3})?", re.ASCII)
 _GROUPED: Final = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
 _UNITS: Final = re.compile(r"^[¥￥$£€]\s*|\s*元$|\s*(?:CNY|RMB)$", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"[;；、,，|\n]")

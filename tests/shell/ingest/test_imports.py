@@ -158,3 +158,14 @@ async def test_a_file_over_which_the_process_dies_is_given_up(importing: Importi
     await importing.work()
     assert job.status().state == "failed"
     assert next_job(importing.jobs) is None
+
+
+async def test_uploads_that_nobody_confirms_do_not_stay(importing: Importing) -> None:
+    job_id = (await importing.call("POST", "imports", CSV, kind="orders")).json()["id"]
+    broken_off = importing.jobs.create("0" * 36)
+    now = int(broken_off.folder.stat().st_mtime * 1_000)
+    assert importing.jobs.tidy(now + 8 * 86_400_000) == 1, "one still waits for its dry run"
+    assert not broken_off.folder.exists()
+    await importing.work()
+    assert (importing.jobs.tidy(now + 6 * 86_400_000), importing.jobs.tidy(now + 8 * 86_400_000)) == (0, 1)
+    assert (await importing.call("GET", f"imports/{job_id}")).status_code == 404
