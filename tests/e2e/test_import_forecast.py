@@ -80,4 +80,6 @@ async def test_what_was_forecast_falls_due_iff_it_was_confirmed(tmp_path: Path, 
     if confirmed:
         assert happened == forecast["rules"]
     else:
-        assert {fate for by in happened.values() for fate in by} <= {"import"}
+        fates_found = {fate for by in happened.values() for fate in by}
+        assert fates_found == {"import", "consent"}, "consent is asked before the import's gate"
+        assert not any("import" in by for by in forecast["rules"].values())
