@@ -11,7 +11,7 @@ import pytest
 from deploy.demo.imports import gates, run_a
 from tests.support.stack import jar_cache
 
-pytestmark = [pytest.mark.data, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.data, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize(
