@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from deploy.demo import plays, retail, shop
+from deploy.demo.people import DAY
 from deploy.demo.scenario import Scenario
 from deploy.oracle.reader import read_topic
 from deploy.stack.stack import Stack
@@ -44,7 +45,7 @@ async def silent_within(stack: Stack, days: int) -> int:
         if (change.after, change.cause) == (
             "silent",
             "time",
-        ) and START < change.effective_at <= START + days * shop.DAY:
+        ) and START < change.effective_at <= START + days * DAY:
             moved.add(change.customer)
     return len(moved)
 
@@ -69,7 +70,7 @@ async def test_what_was_forecast_falls_due_iff_it_was_confirmed(tmp_path: Path, 
         await retail.import_file(stack, file, *options, *yes, zone="Asia/Shanghai")
         await scenario.settled(groups=CHAIN)
         for day in range(1, forecast["days"] + 1):
-            await scenario.tick(START + day * shop.DAY)
+            await scenario.tick(START + day * DAY)
         await scenario.settled(groups=CHAIN)
         happened, silent = await fates(stack), [await silent_within(stack, days) for days in (1, 7, 30)]
 
