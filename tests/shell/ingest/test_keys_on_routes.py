@@ -31,7 +31,7 @@ SCOPES: dict[str, tuple[Scope, dict[str, Any] | None]] = {
     "/api/v1/events": (Scope.LIVE, TYPED),
     COMPLETE: (Scope.LIVE, {"until": AT}),
 }
-OPEN = {"/healthz", "/readyz"}
+OPEN = {"/healthz", "/readyz", "/openapi.json"}
 NO_ROUTES = APIRouter()
 PLACES = ("header", "body")
 KEYS = {"none": 401, "empty": 401, "wrong": 401, "altered": 401, "revoked": 401, "wrong scope": 403}
