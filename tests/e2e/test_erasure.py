@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
@@ -220,19 +221,19 @@ async def _told_again(house: ShopHouse, *ids: str) -> None:
 async def _from_the_start(house: ShopHouse, group: str, read: Sequence[topics.Topic]) -> None:
     """What the broker remembers of a group, once its static members count as gone."""
     places = [TopicPartition(topic.name, number) for topic in read for number in range(topic.partitions)]
-    async with AIOKafkaConsumer(
-        bootstrap_servers=house.stack.kafka, group_id=group, enable_auto_commit=False
-    ) as consumer:
-        consumer.assign(places)
 
-        async def committed() -> bool:
+    async def committed() -> bool:
+        options: dict[str, Any] = {"bootstrap_servers": house.stack.kafka, "enable_auto_commit": False}
+        async with AIOKafkaConsumer(group_id=group, **options) as consumer:
+            consumer.assign(places)
             try:
                 await consumer.commit(dict.fromkeys(places, 0))
-            except CommitFailedError:
+            except CommitFailedError:  # it loses what it was assigned: the next one is another
+                await asyncio.sleep(1)
                 return False
-            return True
+        return True
 
-        await house.until(committed)
+    await house.until(committed)
 
 
 async def _replay(house: ShopHouse) -> None:

@@ -66,7 +66,7 @@ def _eager(story: Story) -> Sequence[Fold[Any]]:
 
 
 def test_a_segmenter_that_takes_a_resync_for_news_is_caught() -> None:
-    assert list(_differences(SEEDS[:1], _eager))
+    assert next(_differences(SEEDS, _eager), "")
 
 
 def test_the_resync_reaches_every_customer_and_writes_his_snapshot_again() -> None:
