@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy.engine import make_url
 
 PREFIX = 4
@@ -60,10 +61,7 @@ async def in_topics(bootstrap: str, needles: Needles, *, but: frozenset[Place] =
     reader = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False)
     await reader.start()
     try:
-        topics = sorted(await reader.topics())
-        places = [
-            TopicPartition(topic, number) for topic in topics for number in reader.partitions_for_topic(topic) or ()
-        ]
+        places = await _everywhere(bootstrap)
         reader.assign(places)
         ends = {place: end for place, end in (await reader.end_offsets(places)).items() if end}
         await reader.seek_to_beginning(*places)
@@ -78,6 +76,16 @@ async def in_topics(bootstrap: str, needles: Needles, *, but: frozenset[Place] =
     finally:
         await reader.stop()
     return hits
+
+
+async def _everywhere(bootstrap: str) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        told = await admin.describe_topics(await admin.list_topics())
+    finally:
+        await admin.close()
+    return [TopicPartition(each["topic"], part["partition"]) for each in told for part in each["partitions"]]
 
 
 def _flat(headers: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
