@@ -145,7 +145,7 @@ def _typed(bird: Canary) -> list[dict[str, Any]]:
         event("traits.set", traits={"name": bird.name, "phone": bird.phone, "nick": bird.name, "size": "L"}),
         event("consent.set", **consent, proof="form 7"),
         event("consent.set", **consent, proof=f"signed by {bird.phone}") | {"id": f"t-{RUN}-{bird.number}-refused"},
-        event("page.viewed", name=f"for {bird.name}", path=f"/u?mail={bird.email}"),
+        event("page.viewed", name=f"for {bird.phone}", path=f"/u?mail={bird.email}"),
         event("tracked", name="Address Entered", properties=note),
         event("order.placed", order_id=f"o-{RUN}-{bird.number}", amount="9.90", currency="CNY"),
         event("order.placed", order_id="x", amount=bird.email, currency=bird.phone)
