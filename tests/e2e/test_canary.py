@@ -122,7 +122,9 @@ async def _fly(house: ShopHouse, birds: list[Canary], folder: Path) -> None:
         answer = await house.post("/v1/batch", {"batch": messages, "sentAt": _now()}, basic=True)
         assert answer.status_code == 200, answer.text
     for bird in birds[:10]:
-        await house.post("/api/v1/events", {"type": bird.phone, "id": bird.email, "at": bird.name})
+        await house.post(
+            "/api/v1/events", {"type": bird.phone, "id": f"x-{RUN}-{bird.number}", "at": bird.name, bird.email: 1}
+        )
         await house.post("/api/v1/replies", _reply(bird))
     await house.post("/api/v1/erasures", {"customer": {"phone": birds[0].phone}}, key=house.erase_key)
     await house.command("services.ingest", "import", str(_history(birds, folder)))
