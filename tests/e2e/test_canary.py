@@ -76,13 +76,19 @@ async def flight(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Flig
         yield Flight(house, birds, needles, planted)
 
 
-async def test_no_contact_data_stands_in_clear_anywhere(flight: Flight) -> None:
+async def test_no_contact_data_stands_in_clear_anywhere_and_a_single_value_would_be_seen(flight: Flight) -> None:
     house, needles = flight.house, flight.needles
 
     assert await in_topics(house.stack.kafka, needles, but=flight.planted) == []
     assert await in_database(house.stack.database_url, needles) == []
     assert in_files(house.stack.directory, needles, but=OWN) == []
     assert [answer for answer in house.answers if needles.found_in(answer)] == []
+
+    await _plant(house, flight.birds[-1])
+    hits = await in_topics(house.stack.kafka, needles, but=flight.planted)
+    assert [hit.split("/")[0] for hit in hits] == [topics.SEGMENTS.name]
+    assert await in_database(house.stack.database_url, needles) == ["notifier.kill_switch.reason"]
+    assert in_files(house.stack.directory, needles, but=OWN) == ["logs/planted.log"]
 
 
 async def test_the_canaries_have_flown(flight: Flight) -> None:
@@ -97,17 +103,12 @@ async def test_the_canaries_have_flown(flight: Flight) -> None:
     assert list((house.stack.directory / "snapshots").rglob("*.*"))
 
 
-async def test_a_single_value_in_clear_is_seen(flight: Flight) -> None:
-    house, needles, bird = flight.house, flight.needles, flight.birds[-1]
+async def _plant(house: ShopHouse, bird: Canary) -> None:
+    """One value in clear in a header, in a table and in a log."""
     async with clients.producer(house.stack.kafka) as producer:
         await producer.send_and_wait(topics.SEGMENTS.name, b"{}", b"planted", headers=[("note", bird.email.encode())])
     await house.rows("INSERT INTO notifier.kill_switch VALUES ('planted', $1, 0)", f"asked by {bird.name}")
     (house.stack.directory / "logs" / "planted.log").write_text(f'{{"to":"+86{bird.phone}"}}\n', "utf-8")
-
-    hits = await in_topics(house.stack.kafka, needles, but=flight.planted)
-    assert [hit.split("/")[0] for hit in hits] == [topics.SEGMENTS.name]
-    assert await in_database(house.stack.database_url, needles) == ["notifier.kill_switch.reason"]
-    assert in_files(house.stack.directory, needles, but=OWN) == ["logs/planted.log"]
 
 
 # --- through every entrance
