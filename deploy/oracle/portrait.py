@@ -43,7 +43,7 @@ class History:
             self.purchases.append(taken)
             self._account = account_of(self.purchases)
         self.contacts |= dict.fromkeys(taken.fact.contacts, taken.instant)
-        if isinstance(taken.fact, TraitsSet | ConsentSet | MessageReported):
+        if isinstance(taken.fact, TraitsSet | TagsSet | ConsentSet | MessageReported):
             self.persons.append(taken)
 
     def account(self) -> Account:

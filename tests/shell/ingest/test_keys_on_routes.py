@@ -31,6 +31,8 @@ SCOPES: dict[str, tuple[Scope, dict[str, Any] | None]] = {
     "/api/v1/events": (Scope.LIVE, TYPED),
     COMPLETE: (Scope.LIVE, {"until": AT}),
 }
+PERSON = {"/api/v1/erasures": Scope.ERASE, "/api/v1/replies": Scope.LIVE}
+"""Routes about a person's will; what they answer to a right key stands in test_person.py."""
 OPEN = {"/healthz", "/readyz", "/openapi.json"}
 NO_ROUTES = APIRouter()
 PLACES = ("header", "body")
@@ -67,7 +69,7 @@ def test_every_route_is_open_or_in_the_table(shop: Shopfront) -> None:
     every += [route for route in shop.app.routes if not hasattr(route, "original_router")]
     found = {route.path for route in every if isinstance(route, Route)}
     assert len(found) == len(every)
-    assert found == set(SCOPES) | OPEN
+    assert found == set(SCOPES) | set(PERSON) | OPEN
 
 
 @pytest.mark.parametrize("path", SCOPES)
@@ -81,6 +83,19 @@ async def test_no_wrong_key_enters_any_route_and_the_right_one_does(shop: Shopfr
         assert await ask(shop, path, shop.import_key if scope is Scope.IMPORT else shop.key, place) == 200
     assert {fact.id for fact in shop.publisher.facts()} == (set() if body is None or path == COMPLETE else {"e1"})
     assert bool(shop.publisher.records) is (body is not None)
+
+
+@pytest.mark.parametrize("path", PERSON)
+async def test_no_wrong_key_speaks_for_a_person(shop: Shopfront, path: str) -> None:
+    others = [scope for scope in Scope if scope is not PERSON[path]]
+    keys = [add_key(shop.keys_file, "other", others), "hk_" + "0" * 12 + "." + "x" * 43, None]
+    shop.seconds += 1
+    headers = [{} if key is None else {"authorization": f"Bearer {key}"} for key in keys]
+
+    answers = [(await shop.client.post(path, content="{}", headers=one)).status_code for one in headers]
+
+    assert answers == [403, 401, 401]
+    assert shop.publisher.records == []
 
 
 @pytest.mark.parametrize("path", ["/v1/batch", "/v1/import", "/api/v1/events"])
