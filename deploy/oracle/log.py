@@ -15,10 +15,12 @@ from shared.chain import (
     Forwarded,
     Fragment,
     FrontRecord,
+    IdentityConflict,
     Linked,
     PolicyPublished,
     ResyncRequested,
     Tick,
+    Unlinked,
 )
 from shared.codec import decode_front
 from shared.events import CustomerFact, OrderPlaced, OrderRefunded
@@ -99,7 +101,7 @@ def read_partition(partition: int, records: Sequence[LogRecord], *, scenario: bo
             _tell_policy(log, record, decoded)
         elif isinstance(decoded, ResyncRequested | Checkpoint):
             continue  # nothing happens because of them
-        elif isinstance(decoded, Linked | Fragment | Forwarded):
+        elif isinstance(decoded, Linked | Unlinked | IdentityConflict | Fragment | Forwarded):
             log.handovers.append((partition, record.offset))
         else:
             _tell_fact(log, record, decoded, scenario=scenario)

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from services.ingest.app import create_app
 from services.ingest.gate import Gate
 from services.ingest.intake import Intake
+from services.ingest.link_memory import LinkMemory
 from services.ingest.publisher import KafkaPublisher
 from services.ingest.seal_memory import SealMemory
 from services.ingest.settings import HttpSettings
@@ -28,7 +29,9 @@ def create(settings: HttpSettings) -> FastAPI:
     """The application with a real broker behind it."""
     publisher = KafkaPublisher(settings.kafka)
     memory = SealMemory(clock.monotonic)
-    intake = Intake(settings.desk(), Keyring.load(settings.keyring), publisher, memory, now_ms=clock.now_ms)
+    links = LinkMemory(clock.monotonic)
+    keyring = Keyring.load(settings.keyring)
+    intake = Intake(settings.desk(), keyring, publisher, memory, now_ms=clock.now_ms, links=links)
     return create_app(intake, Gate(WriteKeys.load(settings.write_keys_file), clock.monotonic), publisher)
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, final
 
 from services.ingest import segment, typed
 from services.ingest.fields import EventRefusedError
+from services.ingest.link_memory import LinkMemory
 from services.ingest.people import Desk, Taken
 from services.ingest.publisher import Publisher
 from services.ingest.records import Request
@@ -29,8 +30,17 @@ class Intake:
     """Takes the items of requests; everything it needs is given to it."""
 
     def __init__(
-        self, desk: Desk, keyring: Keyring, publisher: Publisher, memory: SealMemory, *, now_ms: Callable[[], int]
+        self,
+        desk: Desk,
+        keyring: Keyring,
+        publisher: Publisher,
+        memory: SealMemory,
+        *,
+        now_ms: Callable[[], int],
+        links: LinkMemory | None = None,
     ) -> None:
+        """Without `links` every event that names several ids writes their links again."""
+        self._links = links
         self._desk, self._keyring, self._publisher, self._memory, self._now_ms = (
             desk,
             keyring,
@@ -44,7 +54,7 @@ class Intake:
     ) -> list[Outcome]:
         """Publish messages of Segment's shape, refused ones to the rejected events. `kind`: the path's type."""
         received_at = self._now_ms()
-        request = Request(source, self._keyring, self._memory, received_at=received_at)
+        request = Request(source, self._keyring, self._memory, received_at=received_at, links=self._links)
 
         def take(item: object) -> Taken:
             message = item | {"type": kind} if kind and isinstance(item, dict) else item
@@ -63,7 +73,7 @@ class Intake:
 
     async def typed(self, items: Sequence[object], *, source: str, traceparent: str = "") -> list[Outcome]:
         """Publish events of the typed API; what is refused is told to the caller alone."""
-        request = Request(source, self._keyring, self._memory, received_at=self._now_ms())
+        request = Request(source, self._keyring, self._memory, received_at=self._now_ms(), links=self._links)
 
         def take(item: object) -> Taken:
             return typed.take(item, self._desk, source=source)

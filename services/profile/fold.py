@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from services.profile import handover, orders
 from services.profile.logic import Where, reach, take
+from services.profile.parts import in_part, joined, parts_of, without
 from services.profile.snapshot import exits, next_exit, profile_at
 from services.profile.state import State
 from shared import codec
@@ -59,10 +60,14 @@ class ProfileFold:
         alias = context.alias or context.key
         at = self._clamped(record.at, context)
         now = max(context.clock, state.now, at)
-        taken = take(state, record, Where(alias, at, self._open_limit))
-        if taken is None:
-            return None
+        where = Where(alias, at, self._open_limit, alias if alias != context.key else "")
+        parts = in_part(state, alias, context.key, lambda part: _in_part(part, record, where, now))
+        taken = take(state, record, where)
+        if taken is None:  # of the person known, but it may be the first under this id
+            return None if parts == state.parts else self._outcome(_replace(state, parts=parts), [])
         kept = reach(taken.state, record, alias=alias, now=now)
+        if parts is not state.parts:
+            kept = _replace(kept, parts=parts)
         if taken.happened is None:  # remembered only: no timer is taken, no step is made
             return self._outcome(kept, [])
         after = _replace(kept, now=now)
@@ -92,9 +97,16 @@ class ProfileFold:
         theirs = _decode(body) if schema == self.schema else self.upgrade(schema, body)
         merged = handover.merge(state, theirs, open_limit=self._open_limit)
         now = max(context.clock, merged.now)
-        after = _replace(merged, now=now)
+        ours, others = parts_of(state, context.key), parts_of(theirs, context.alias or context.key)
+        parts = joined(ours, others, key=context.key, open_limit=self._open_limit)
+        after = _replace(merged, now=now, parts=parts)
         step = ProfileStep(at=now, cause="merge", profile=profile_at(after, now, self._window))
         return self._outcome(after, [*exits(state, now - 1, self._window), step])
+
+    def split(self, state: State, aliases: frozenset[str], record: Any) -> tuple[State, bytes]:
+        """As if nothing had ever come under these ids here, and nothing but that there."""
+        kept, given = without(state, aliases, open_limit=self._open_limit)
+        return kept, bytes([self.schema]) + _encode(given)
 
     def adopt(self, broadcast: CutsPublished | PolicyPublished, clock: int) -> None:
         """Cuts and policy are for later hops."""
@@ -130,3 +142,9 @@ class ProfileFold:
     def _outcome(self, state: State, steps: list[ProfileStep]) -> Outcome[State]:
         due = next_exit(state, state.now, self._window)
         return Outcome(state, due, state.now, tuple(steps) or None)
+
+
+def _in_part(part: State, record: CustomerFact, where: Where, now: int) -> State:
+    """The part of one id with a fact; the same where it was known there."""
+    taken = take(part, record, where)
+    return part if taken is None else _replace(reach(taken.state, record, alias=where.alias, now=now), now=now)

@@ -34,6 +34,8 @@ class Where(NamedTuple):
     at: int
     """Its own time, clamped."""
     open_limit: int = orders.OPEN_LIMIT
+    forwarded: str = ""
+    """The id under which it came, where that is not the customer's own."""
 
 
 class Taken(NamedTuple):
@@ -159,6 +161,7 @@ def _happened(fact: Fact, where: Where, **more: Any) -> Happened:
         silent=fact.mode == "import",
         baseline=fact.baseline,
         confirmed=fact.confirmed,
+        alias=where.forwarded,
         **more,
     )
 

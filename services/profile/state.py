@@ -85,3 +85,5 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     consents: dict[str, Consent] = {}
     contacts: dict[str, Contact] = {}
     messages: dict[str, int] = {}
+    parts: dict[str, bytes] = {}
+    """What came under each id, packed states of their own (parts.py); empty while everything came under the key."""

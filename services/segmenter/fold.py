@@ -121,6 +121,10 @@ class SegmenterFold:
         after, steps = logic.take_merge(state, at, self._rules)
         return self._outcome(state, after, steps, as_of=at, context=context)
 
+    def split(self, state: Customer, aliases: frozenset[str], record: ProfileUpdated) -> tuple[Customer, bytes]:
+        """Nothing of its own has to go: facts come from upstream; the instant of a person never runs backwards."""
+        return state, encode_handed(Handed(state.now))
+
     def _outcome(
         self,
         before: Customer,

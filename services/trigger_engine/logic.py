@@ -8,6 +8,7 @@ import msgspec
 
 from services.trigger_engine.arbitration import Here, Said, arbitrate, dropped
 from services.trigger_engine.intake import expire, rearmed, take_over
+from services.trigger_engine.rules import Rulebook
 from services.trigger_engine.state import Candidate, Facts, State, next_due
 from shared.chain import SegmentStep
 
@@ -60,8 +61,16 @@ def bequest(state: State) -> State:
     return _replace(state, facts=Facts())
 
 
-def unite(state: State, other: State, here: Here) -> tuple[State, list[Said]]:
-    """Take over what another id of the same person left; what waited for it is looked at again at once."""
+def unite(state: State, other: State, here: Here, source: str = "") -> tuple[State, list[Said]]:
+    """Take over what another id of the same person left; what waited for it is looked at again at once.
+
+    `source`: the id under which that was caused which says nothing of it; empty where it is the customer's own.
+    """
+    other = _replace(
+        other,
+        timers=tuple(_replace(one, alias=one.alias or source) for one in other.timers),
+        waiting=tuple(_replace(one, alias=one.alias or source) for one in other.waiting),
+    )
     mine = {(waiting.rule, waiting.key) for waiting in state.waiting}
     armed = {(timer.rule, timer.product) for timer in state.timers}
     beats = (timer for timer in other.timers if timer.rule in here.book.on_beat)
@@ -81,6 +90,33 @@ def unite(state: State, other: State, here: Here) -> tuple[State, list[Said]]:
     )
     state, said = advance(state, here)
     return _decide(state, state.now, here, said), said
+
+
+def divide(state: State, aliases: frozenset[str], last_order_id: str, book: Rulebook) -> tuple[State, State]:
+    """What stays, and what goes with ids that are split off; messages sent count for both, so nobody gets one twice.
+
+    What waits goes with the id that caused it; what the person as a whole caused, with the order that it names:
+    `last_order_id` is the latest one of those that stay.
+    """
+
+    def goes(one: Candidate) -> bool:
+        if one.alias:
+            return one.alias in aliases
+        names_order = one.rule in book.on_last_order or one.rule in book.on_entering
+        return names_order and one.key not in {"", last_order_id}
+
+    kept = _replace(
+        state,
+        timers=tuple(timer for timer in state.timers if timer.alias not in aliases),
+        waiting=tuple(one for one in state.waiting if not goes(one)),
+    )
+    given = _replace(
+        state,
+        facts=Facts(),
+        timers=tuple(timer for timer in state.timers if timer.alias in aliases),
+        waiting=tuple(one for one in state.waiting if goes(one)),
+    )
+    return kept, given
 
 
 def _run(state: State, limit: int, here: Here, said: list[Said]) -> State:

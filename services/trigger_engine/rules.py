@@ -71,6 +71,11 @@ class Rulebook(msgspec.Struct, frozen=True, kw_only=True):
     holdout: Holdout | None = None
     max_age: int = 0
 
+    @property
+    def on_entering(self) -> frozenset[str]:
+        """Rules whose candidates name the latest order because the person entered a segment."""
+        return frozenset(rule for rules in self.on_change.values() for rule, _ in rules)
+
     def local_zone(self, facts: Facts) -> ZoneInfo:
         """The customer's zone, else the shop's."""
         return zone_or(facts.zone, self.zone)
@@ -167,6 +172,6 @@ def _browsed(rule: str, when: Browsed) -> ArmByBeat:
     def arm(beat: Happened) -> Timer | None:
         if not beat.before <= enough < beat.after:
             return None
-        return Timer(beat.at + wait, rule, f"{beat.ref}@{beat.id}", beat.ref)
+        return Timer(beat.at + wait, rule, f"{beat.ref}@{beat.id}", beat.ref, beat.alias)
 
     return arm

@@ -35,6 +35,8 @@ class Timer(msgspec.Struct, frozen=True, array_like=True, order=True):
     """The candidate's trigger key."""
     product: str = ""
     """Armed by browsing: the product."""
+    alias: str = ""
+    """Armed by browsing under another id of the person: that id."""
 
 
 class Candidate(msgspec.Struct, frozen=True, array_like=True):
@@ -52,6 +54,8 @@ class Candidate(msgspec.Struct, frozen=True, array_like=True):
     product: str = ""
     until: int = 0
     """Waiting: the instant at which it is looked at again; 0: in the next step of this customer."""
+    alias: str = ""
+    """Its cause came under another id of the person: that id."""
 
 
 class Use(msgspec.Struct, frozen=True, array_like=True, order=True):

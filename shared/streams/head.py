@@ -6,7 +6,7 @@ import struct
 
 import msgspec
 
-from shared.chain import NEVER, NOWHERE, Origin
+from shared.chain import NEVER, NOWHERE, Gone, Origin
 
 _HEAD = struct.Struct(">BBHHqIQq")
 """schema, flags, origin (epoch, partition, offset, step), counter, due: 34 bytes."""
@@ -26,6 +26,18 @@ class Links(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     """Ids that events named for this person."""
     absorbed: tuple[tuple[str, ...], ...] = ()
     """What the earlier hops had absorbed, by the latest bundle."""
+    refused: tuple[str, ...] = ()
+    """Ids that events named, but that belong to another member."""
+    under: dict[str, str] = {}
+    """Absorbed id → the id to which it was handed, where that is not this one."""
+    gone: dict[str, Gone] = {}
+    """Ids once absorbed, or on their way here, that were split off."""
+    left: Origin = NOWHERE
+    """Of a redirect: the origin of the hand-over."""
+
+    def held(self, name: str) -> tuple[str, ...]:
+        """The ids whose state `name`, the owner of these links, has absorbed and still holds, ascending."""
+        return tuple(sorted(self.marks.keys() - self.gone.keys() - {name}))
 
 
 NO_LINKS = Links()

@@ -13,6 +13,7 @@ from services.ingest.app import create_app
 from services.ingest.gate import Gate
 from services.ingest.identifiers import Pepper
 from services.ingest.intake import Intake
+from services.ingest.link_memory import LinkMemory
 from services.ingest.people import Desk
 from services.ingest.publisher import BrokerAwayError
 from services.ingest.seal_memory import SealMemory
@@ -64,7 +65,9 @@ class Shopfront:
         self.seconds = 0.0
         desk = Desk(Shop(), Pepper(bytes(range(32))))
         memory = SealMemory(lambda: self.seconds)
-        intake = Intake(desk, self.keyring, self.publisher, memory, now_ms=lambda: NOW)
+        intake = Intake(
+            desk, self.keyring, self.publisher, memory, now_ms=lambda: NOW, links=LinkMemory(lambda: self.seconds)
+        )
         app = create_app(intake, Gate(WriteKeys.load(keys), lambda: self.seconds))
         transport = httpx2.ASGITransport(app)
         self.client = httpx2.AsyncClient(transport=transport, base_url="http://ingest")
