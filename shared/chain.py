@@ -167,9 +167,11 @@ class Fragment(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type"
     gone: dict[str, Gone] = {}
     back: Origin | None = None
     """Given back after an unlink: the highest origin that belongs to the time before it."""
+    alias: str = ""
+    """Sent back by an id from which it was split off meanwhile: the key that handed it over."""
 
 
-class Forwarded(msgspec.Struct, frozen=True, tag_field="type", tag="forwarded"):
+class Forwarded(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="forwarded"):
     """A fact that reached a redirect and goes on to the id that holds the state."""
 
     source: str
@@ -177,6 +179,8 @@ class Forwarded(msgspec.Struct, frozen=True, tag_field="type", tag="forwarded"):
     event: CustomerFact
     arrived: int
     """Arrival of the fact at its first key, ms."""
+    alias: str = ""
+    """Sent back by an id from which it was split off meanwhile: the first key."""
 
 
 FrontRecord = CustomerFact | Broadcast | Linked | Unlinked | IdentityConflict | Fragment | Forwarded

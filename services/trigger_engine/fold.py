@@ -119,9 +119,10 @@ class TriggerFold:
         source = context.alias if context.alias != context.key else ""
         return _outcome(*logic.unite(state, _decode(fragment), here, source), here)
 
-    def split(self, state: State, aliases: frozenset[str], record: SegmentsUpdated) -> tuple[State, bytes]:
+    def split(self, state: State, aliases: frozenset[str], record: Any) -> tuple[State, bytes]:
         """Ledger and uses stay with both; what waits and what browsing armed goes with the ids that caused it."""
-        last = record.steps[-1].profile.last_order_id if record.steps else state.facts.last_order_id
+        steps = record.steps if isinstance(record, SegmentsUpdated) else ()
+        last = steps[-1].profile.last_order_id if steps else state.facts.last_order_id
         kept, given = logic.divide(state, aliases, last, self._book)
         return kept, _encode(given)
 

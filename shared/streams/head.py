@@ -15,6 +15,10 @@ STATE_LIMIT = 512 << 10
 """Bytes above which a state is frozen (rule 11)."""
 
 
+SENT_BACK = "/"
+"""Ends the source of records that an id sent back, so that their marks are no absorbed ids."""
+
+
 class Links(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     """What hand-over leaves on a key: only ids that were ever linked have one."""
 
@@ -35,9 +39,14 @@ class Links(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     left: Origin = NOWHERE
     """Of a redirect: the origin of the hand-over."""
 
+    def told(self, hop: int) -> tuple[tuple[str, ...], ...]:
+        """What each of the `hop` hops before had absorbed; nothing where one has never spoken of it."""
+        return self.absorbed + ((),) * (hop - len(self.absorbed))
+
     def held(self, name: str) -> tuple[str, ...]:
         """The ids whose state `name`, the owner of these links, has absorbed and still holds, ascending."""
-        return tuple(sorted(self.marks.keys() - self.gone.keys() - {name}))
+        ids = self.marks.keys() - self.gone.keys() - {name}
+        return tuple(sorted(alias for alias in ids if not alias.endswith(SENT_BACK)))
 
 
 NO_LINKS = Links()

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from shared.chain import NEVER, NOWHERE, Bundle, Forwarded, Fragment, IdentityConflict, Linked, Origin, Unlinked
+from shared.chain import NEVER, NOWHERE, Bundle, Forwarded, Fragment, Gone, IdentityConflict, Linked, Origin, Unlinked
 from shared.events import Fact
 from shared.ids import is_protected
 from shared.streams.entry import Entry
@@ -27,12 +27,12 @@ def wants_hand_over(decoded: Any) -> bool:
     return type(decoded) is Linked or (isinstance(decoded, Bundle) and bool(decoded.linked))
 
 
-def whole(links: Links, name: str) -> bool:
-    """Every hop so far has absorbed the same ids as the live id `name`, and all that events have named."""
+def whole(links: Links, name: str, hop: int) -> bool:
+    """Every hop before this one (the first is 0) holds the same ids as the live id `name` does here, and all that events have named."""
     if links is NO_LINKS:
         return True
     own = links.held(name)
-    return all(theirs == own for theirs in links.absorbed) and set(links.seen) <= set(own)
+    return all(theirs == own for theirs in links.told(hop)) and set(links.seen) <= set(own)
 
 
 def links_after(links: Links, decoded: Any, mark: tuple[str, Origin] | None, name: str) -> Links:
@@ -61,9 +61,10 @@ def _joined(links: Links, fragment: Fragment, name: str) -> Links:
         marks[source] = max(marks.get(source, NOWHERE), Origin(*at))
     here = came | set(links.held(name))
     under = links.under | fragment.under
-    under.pop(fragment.source, None)
+    giver = fragment.alias or fragment.source
+    under.pop(giver, None)
     if fragment.to not in {"", name} and fragment.back is None:
-        under[fragment.source] = fragment.to
+        under[giver] = fragment.to
     refused = {*links.refused, *fragment.refused} - came
     return replace(
         links,
@@ -98,14 +99,15 @@ def surrender(fold: Fold[S], entry: Entry[S], decoded: Any, origin: Origin, cloc
         links.seen,
         to=to,
         refused=links.refused,
-        under=links.under,
+        under={alias: links.under.get(alias, entry.name) for alias in links.held(entry.name)},
         gone=links.gone,
     )
     out.feedback(to, fragment)
     if fold.output is not None:
         out.emits.append(out.bundle(entry, origin, links, as_of=clock, linked=to))
     entry.state, entry.due = left, NEVER
-    entry.links = replace(links, redirect=to, left=origin)
+    gone = {alias: Gone(to, links.marks[alias]) for alias in links.held(entry.name)}  # should this id be taken back
+    entry.links = replace(links, redirect=to, left=origin, gone=links.gone | gone)
 
 
 def redirect(entry: Entry[S], decoded: Any, origin: Origin, arrived: int, out: Outgoing[S]) -> None:

@@ -15,12 +15,13 @@ from shared.streams.entry import Entry
 from shared.streams.fold import Fold, Outcome, S
 from shared.streams.head import NO_LINKS, Links
 from shared.streams.rules import BrokenInvariantError, Off, Rule
-from shared.topics import DEAD_LETTERS, MAX_RECORD
+from shared.topics import CUSTOMER_EVENTS, DEAD_LETTERS, MAX_RECORD, PROFILE_UPDATES, SEGMENT_UPDATES
 
 Seal = Callable[[str, str, bytes], str]
 """(alias, field, bytes) → sealed text, for the content of dead letters."""
 KEY_LIMIT = 4_096
 """Bytes a key may have: keys stand in outputs, changelog and dead letters, which have a limit of their own."""
+HOPS: Final = (CUSTOMER_EVENTS.name, PROFILE_UPDATES.name, SEGMENT_UPDATES.name)
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -33,6 +34,8 @@ class Outgoing(Generic[S]):
 
     def __init__(self, fold: Fold[S], partition: int, seal: Seal, off: Off) -> None:
         self._fold, self._partition, self._seal, self._off = fold, partition, seal, off
+        self.hop = HOPS.index(fold.input) if fold.input in HOPS else 0
+        """How many hops stand before this one."""
         self.emits: list[Emit] = []
         self.letters: list[Emit] = []
 
@@ -71,7 +74,7 @@ class Outgoing(Generic[S]):
         if self._fold.bundle is None or self._fold.output is None:
             raise BrokenInvariantError(f"{self._fold.name}: a bundle without a next hop")
         if links is not NO_LINKS:
-            body |= {"seen": links.seen, "absorbed": (*links.absorbed, links.held(entry.name))}
+            body |= {"seen": links.seen, "absorbed": (*links.told(self.hop), links.held(entry.name))}
         bundle = self._fold.bundle(origin=origin, **body)
         return self.record(self._fold.output, entry.key, bundle, partition=self._partition)
 

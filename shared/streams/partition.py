@@ -166,7 +166,7 @@ class Partition(Generic[S]):
     def _live(self, taken: _Taken, entry: Entry[S], decoded: Any) -> None:
         """A record for an id that holds its state."""
         if away := unlinking.elsewhere(entry.links, decoded):
-            act = partial(self._out.feedback, away, decoded)
+            act = partial(self._out.feedback, away, unlinking.sent_back(decoded, entry.name, taken.origin))
             self._hand_over(taken.record, entry, taken.place, act)
             return
         if linking.wants_hand_over(decoded):
@@ -177,22 +177,25 @@ class Partition(Generic[S]):
         if split is not None:
             self._split(taken, entry, decoded, split)
             return
-        links = linking.links_after(entry.links, decoded, linking.mark_of(decoded), entry.name)
+        links = unlinking.never_left(entry.links, decoded, entry.name)
+        links = linking.links_after(links, decoded, linking.mark_of(decoded), entry.name)
         if type(decoded) is Unlinked or (type(decoded) is IdentityConflict and links is entry.links):
             self.counts.duplicates += 1
             return
+        after = msgspec.structs.replace(taken, links=links)
         take = self._take_marked if isinstance(decoded, _MARKED) else self.fold.on_record
-        self._step(entry, msgspec.structs.replace(taken, links=links), partial(take, entry.state, decoded))
+        self._step(entry, after, partial(take, entry.state, decoded))
 
     def _take_marked(
         self, state: S, decoded: Fragment | Forwarded | IdentityConflict, context: Context
     ) -> Outcome[S] | None:
         if isinstance(decoded, Forwarded):
-            context = msgspec.structs.replace(context, alias=decoded.source, arrived=decoded.arrived)
+            alias = decoded.alias or decoded.source
+            context = msgspec.structs.replace(context, alias=alias, arrived=decoded.arrived)
             return self.fold.on_record(state, decoded.event, context)
         if isinstance(decoded, IdentityConflict):  # nothing comes, but later hops must hear that nobody is missing
             return self._absorb_nothing(state, context)
-        alias = decoded.source if decoded.back is None else context.key
+        alias = decoded.alias or decoded.source if decoded.back is None else context.key
         return self.fold.absorb(state, decoded.body, msgspec.structs.replace(context, alias=alias))
 
     def _absorb_nothing(self, state: S, context: Context) -> Outcome[S]:
@@ -258,7 +261,7 @@ class Partition(Generic[S]):
         return size
 
     def _context(self, entry: Entry[S], taken: _Taken) -> Context:
-        whole, arrived = linking.whole(taken.links, entry.name), taken.record.timestamp
+        whole, arrived = linking.whole(taken.links, entry.name, self._out.hop), taken.record.timestamp
         return Context(entry.name, entry.name, self.clock, arrived, taken.origin, whole, self._scenario)
 
     def _hand_over(self, record: Record, entry: Entry[S], place: Origin, act: Callable[[], None]) -> None:

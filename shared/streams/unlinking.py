@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from shared.chain import NOWHERE, Bundle, Forwarded, Fragment, Gone, Origin, Unlinked
-from shared.streams.head import Links
+from shared.streams.head import SENT_BACK, Links
 
 
 class SplitOff(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class SplitOff(msgspec.Struct, frozen=True):
         """What goes back to the root from `name`, whose links were `links`."""
         below = self.returned.keys() - {self.root}
         return Fragment(
-            f"{name}/{origin.epoch}.{origin.partition}.{origin.offset}",
+            _given_by(name, origin),
             origin,
             {alias: links.marks[alias] for alias in sorted(below & links.marks.keys())},
             body,
@@ -49,8 +49,29 @@ def split_off(links: Links, decoded: Any, name: str) -> SplitOff | None:
         return _leaving(links, root, {alias: links.marks[alias] for alias in sorted(below)})
     if not (isinstance(decoded, Bundle) and decoded.unlinked):
         return None
+    if _came_again(links, decoded):
+        return None
+    root = decoded.unlinked
     returned = {a: until for a, until in decoded.returned.items() if links.marks.get(a, NOWHERE) <= until}
-    return _leaving(links, decoded.unlinked, returned) if decoded.unlinked in returned else None
+    early = {a: links.marks[a] for a in links.held(name) if a not in decoded.returned and _reaches(a, root, links)}
+    return _leaving(links, root, returned | early)
+
+
+def _came_again(links: Links, bundle: Bundle) -> bool:
+    """Whether here the id that was split off has been handed over once more already: then it has never left."""
+    root = bundle.unlinked
+    return bool(root) and links.marks.get(root, NOWHERE) > bundle.returned[root]
+
+
+def never_left(links: Links, decoded: Any, name: str) -> Links:
+    """The links after a bundle that tells of a split undone meanwhile: as if it had been given back and come again."""
+    if not (isinstance(decoded, Bundle) and _came_again(links, decoded)):
+        return links
+    return replace(links, marks=links.marks | {_given_by(name, decoded.origin): decoded.origin})
+
+
+def _given_by(name: str, origin: Origin) -> str:
+    return f"{name}/{origin.epoch}.{origin.partition}.{origin.offset}"
 
 
 def _reaches(alias: str, root: str, links: Links) -> bool:
@@ -74,13 +95,26 @@ def _leaving(links: Links, root: str, returned: dict[str, Origin]) -> SplitOff:
 def elsewhere(links: Links, decoded: Any) -> str:
     """The id to which a record belongs that has just reached a live id from which its source was split off; else empty."""
     if type(decoded) is Forwarded:
-        return links.gone[decoded.source].root if decoded.source in links.gone else ""
+        gone = links.gone.get(decoded.alias or decoded.source)
+        return "" if gone is None else gone.root
     if type(decoded) is not Fragment:
         return ""
-    gone = links.gone.get(decoded.source)
-    if gone is not None and Origin(*decoded.source_origin) <= gone.until:
+    gone = links.gone.get(decoded.alias or decoded.source)
+    handed = decoded.marks.get(decoded.alias, NOWHERE) if decoded.alias else decoded.source_origin
+    if gone is not None and Origin(*handed) <= gone.until:
         return gone.root
     return links.gone[decoded.to].root if decoded.to in links.gone else ""
+
+
+def sent_back(decoded: Forwarded | Fragment, name: str, origin: Origin) -> Forwarded | Fragment:
+    """The record as `name` sends it back: under a mark of its own, for its source may have gone on meanwhile."""
+    alias, source = decoded.alias or decoded.source, name + SENT_BACK
+    if isinstance(decoded, Forwarded):
+        return replace(decoded, source=source, source_origin=origin, alias=alias)
+    if decoded.back is not None:  # its source is a name of its own already
+        return decoded
+    marks = decoded.marks if decoded.alias else decoded.marks | {alias: decoded.source_origin}
+    return replace(decoded, source=source, source_origin=origin, marks=marks, alias=alias)
 
 
 def taken_back(links: Links, decoded: Any, name: str) -> bool:
@@ -93,4 +127,4 @@ def taken_back(links: Links, decoded: Any, name: str) -> bool:
 
 def live_again(links: Links) -> Links:
     """The links of a redirect that holds its own state from now on."""
-    return replace(links, redirect="", left=NOWHERE)
+    return replace(links, redirect="", left=NOWHERE, seen=())

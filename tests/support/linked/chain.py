@@ -17,6 +17,7 @@ from shared.partitioning import partition_of
 from shared.shop import DAY, Shop
 from shared.streams.batch import Emit
 from shared.streams.entry import Entry
+from shared.streams.fold import Fold
 from shared.streams.partition import Partition
 from shared.streams.rules import ALL_ON, Off
 from tests.support.world import Stored
@@ -35,7 +36,7 @@ class Chain:
         """With it some records are written twice, as after a crash between write and commit."""
         self.cores: dict[tuple[int, int], Partition[Any]] = {}
         for home in HOMES:
-            folds = (
+            folds: tuple[Fold[Any], ...] = (
                 ProfileFold(SHOP, scenario=True),
                 SegmenterFold(SHOP, epoch_ms=10_000 * DAY, partition=home),
                 TriggerFold(SHOP),

@@ -31,7 +31,7 @@ def compared(chain: Chain, told: list[Told], holder: dict[str, str], *, kept: bo
             yield f"{name[0]}: a redirect, but nobody is stronger"
         if any(one.held(name) != links[0].held(name) for one in links):
             yield f"{name[0]}: the hops hold different ids: {[one.held(name) for one in links]}"
-        if kept and not linking.whole(links[2], name):
+        if kept and not linking.whole(links[2], name, 2):
             yield f"{name[0]}: half a person for ever: {links[2]}"
         if kept and any(one.until == 0 for one in chain.entry(2, name).state.waiting):
             yield f"{name[0]}: a candidate waits for ever"
@@ -61,13 +61,3 @@ def _sent_twice(chain: Chain, holder: dict[str, str]) -> Iterator[str]:
         if name in seen:
             yield f"sent twice: {name[1:]}"
         seen.add(name)
-
-
-def told_once(chain: Chain, told: list[Told], holder: dict[str, str]) -> list[str]:
-    """Every order stands with whoever holds the id under which it came, and with nobody else."""
-    wrong = []
-    for name in sorted(set(holder.values())):
-        mine = {one.fact.order_id for one in told if hasattr(one.fact, "order_id") and holder[one.ids[0]] == name}
-        found = {entry.id for entry in orders.entries(chain.entry(0, name).state.orders)}
-        wrong += [f"{name[0]}: strange orders {found - mine}"] if found - mine else []
-    return wrong

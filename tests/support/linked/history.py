@@ -72,7 +72,7 @@ def history(rnd: random.Random, *, conflicts: bool = False) -> History:
 
 
 def _fact(rnd: random.Random, number: int, who: int) -> Fact:
-    common = {"id": f"e{number}", "at": T0 + number * HOUR + rnd.randrange(20) * DAY}
+    common: dict[str, Any] = {"id": f"e{number}", "at": T0 + number * HOUR + rnd.randrange(20) * DAY}
     order = f"p{who}o{rnd.randrange(4)}"
     chance = rnd.random()
     if chance < 0.5:
@@ -104,20 +104,15 @@ def live(
     *,
     links: bool = True,
     lag: bool = False,
-    rest: bool = True,
 ) -> None:
-    """Write everything, ticks in between, and let the workers take it in any order until all is at rest.
-
-    `rest`: also before every unlink.
-    """
+    """Write everything, ticks in between, and let the workers take it in any order until all is at rest, also before an unlink."""
     chain.broadcast(PolicyPublished(1, POLICY))
     now = T0 + 22 * DAY
     chain.broadcast(Tick(now, scenario=True))
     slow = frozenset(rnd.sample(list(chain.cores), rnd.randint(0, 4))) if lag else frozenset()
     for one in told:
         if isinstance(one, Unlinked):
-            if rest:
-                chain.run(rnd)
+            chain.run(rnd)
             chain.write(one.alias, one)
             continue
         person = person_of(one.ids)
