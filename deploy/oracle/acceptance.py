@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Literal
 
 import msgspec
@@ -47,20 +48,50 @@ class Taken(msgspec.Struct, frozen=True):
         return isinstance(self.fact, OrderPlaced) and self.fate == "applied" and not self.revised
 
 
-def take(history: Sequence[Told], *, scenario: bool) -> list[Taken]:
-    """Every fact of one customer, in the order of the log, with its fate."""
-    taken: list[Taken] = []
-    now = 0
-    for told in history:
-        at = happened_at(told, scenario=scenario)
-        fate: Fate = "duplicate" if _known(told.fact, taken) else "applied"
-        revised = isinstance(told.fact, OrderPlaced) and _versions(told.fact.order_id, taken) != []
-        instant = max(told.clock, now, at)
-        one = Taken(told, at, instant, fate, _cause(told.fact, revised=revised), revised)
+class Acceptance:
+    """What was told of one customer so far, which makes later facts duplicates."""
+
+    def __init__(self) -> None:
+        self.before: list[Taken] = []
+        self.ring: list[str] = []
+        """The latest ids of facts that have no key of their own; repeats take no place."""
+        self.now = 0
+
+    def take(self, told: Told, *, scenario: bool) -> Taken:
+        """One more fact, in the order of the log, with its fate."""
+        at, fact = happened_at(told, scenario=scenario), told.fact
+        fate: Fate = "duplicate" if self._known(fact) else "applied"
+        revised = isinstance(fact, OrderPlaced) and _versions(fact.order_id, self.before) != []
+        instant = max(told.clock, self.now, at)
+        one = Taken(told, at, instant, fate, _cause(fact, revised=revised), revised)
         if not one.quiet:
-            now = instant
-        taken.append(one)
-    return taken
+            self.now = instant
+        if fate == "applied" and not isinstance(fact, OrderPlaced | OrderRefunded | OrderCancelled):
+            self.ring = [*self.ring, fact.id][-RING:]
+        self.before.append(one)
+        return one
+
+    def absorb(self, other: Acceptance, clock: int) -> int:
+        """Everything of another id of the person, as if told here; the instant at which it is taken over."""
+        self.before += other.before
+        pairs = zip_longest(reversed(self.ring), reversed(other.ring))
+        newest = list(dict.fromkeys(event for pair in pairs for event in pair if event is not None))
+        self.ring = newest[:RING][::-1]
+        self.now = max(clock, self.now, other.now)
+        return self.now
+
+    def _known(self, fact: CustomerFact) -> bool:
+        """Whether the customer's earlier facts make this one a duplicate."""
+        match fact:
+            case OrderPlaced():
+                surpassed = any(fact.version <= known for known in _versions(fact.order_id, self.before))
+                return surpassed or _cancelled(fact.order_id, self.before)
+            case OrderCancelled():
+                return _cancelled(fact.order_id, self.before)
+            case OrderRefunded():
+                refunds = (one.fact for one in self.before if isinstance(one.fact, OrderRefunded))
+                return any(refund.refund_id == fact.refund_id for refund in refunds)
+        return fact.id in self.ring
 
 
 def happened_at(told: Told, *, scenario: bool) -> int:
@@ -69,30 +100,6 @@ def happened_at(told: Told, *, scenario: bool) -> int:
     if scenario:
         return told.clock if told.clock and at > told.clock + DAY else at
     return told.arrived if at > told.arrived + SKEW else at
-
-
-def _known(fact: CustomerFact, before: Sequence[Taken]) -> bool:
-    """Whether the customer's earlier facts make this one a duplicate."""
-    match fact:
-        case OrderPlaced():
-            surpassed = any(fact.version <= known for known in _versions(fact.order_id, before))
-            return surpassed or _cancelled(fact.order_id, before)
-        case OrderCancelled():
-            return _cancelled(fact.order_id, before)
-        case OrderRefunded():
-            return any(isinstance(one.fact, OrderRefunded) and one.fact.refund_id == fact.refund_id for one in before)
-    return fact.id in _ring(before)
-
-
-def _ring(before: Sequence[Taken]) -> list[str]:
-    """The latest ids of facts that have no key of their own; repeats take no place."""
-    ids: list[str] = []
-    for one in reversed(before):
-        if len(ids) == RING:
-            break
-        if one.fate == "applied" and not isinstance(one.fact, OrderPlaced | OrderRefunded | OrderCancelled):
-            ids.append(one.fact.id)
-    return ids
 
 
 def _versions(order_id: str, before: Sequence[Taken]) -> list[int]:

@@ -67,5 +67,7 @@ class Answer(msgspec.Struct, frozen=True):
     """(partition, offset) of every fact → its event id."""
     dead: tuple[tuple[int, int], ...]
     """(partition, offset) of records that must end as dead letters."""
-    handovers: tuple[tuple[int, int], ...]
-    """(partition, offset) of records about hand-over, which are not folded."""
+    unlinks: tuple[tuple[int, int], ...]
+    """(partition, offset) of records that split people, which are not folded."""
+    handovers: int
+    """How often an id's state was taken over by another."""

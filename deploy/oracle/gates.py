@@ -26,6 +26,10 @@ class Candidate(msgspec.Struct, frozen=True):
     effective_at: int
     timed: bool
     waited: bool = False
+    silent: bool = False
+    """Waiting: it was deferred where the fact came by import."""
+    old: bool = False
+    """Waiting: it was too old already when it was deferred first."""
     until: int | None = None
 
     @property
@@ -117,12 +121,19 @@ def _consent(case: Case) -> Ruling | None:
 
 def _import(case: Case) -> Ruling | None:
     before = case.moment.baseline is not None and case.candidate.effective_at <= case.moment.baseline
-    return SKIP if case.moment.silent or before or (case.moment.unconfirmed and case.candidate.timed) else None
+    silent = case.moment.silent or case.candidate.silent
+    return SKIP if silent or before or (case.moment.unconfirmed and case.candidate.timed) else None
+
+
+def too_old(candidate: Candidate, moment: Moment) -> bool:
+    """Judged once, when it was raised; what waits keeps that answer."""
+    if candidate.waited:
+        return candidate.old
+    return moment.as_of - candidate.effective_at > moment.policy.max_trigger_age_hours * HOUR
 
 
 def _age(case: Case) -> Ruling | None:
-    old = case.moment.as_of - case.candidate.effective_at > case.moment.policy.max_trigger_age_hours * HOUR
-    return SKIP if old and not case.candidate.waited else None
+    return SKIP if too_old(case.candidate, case.moment) else None
 
 
 def _holdout(case: Case) -> Ruling | None:

@@ -23,29 +23,41 @@ from shared.shop import Shop
 class History:
     """All facts of one customer so far that count; beats tell nothing of the person unless they carry contacts."""
 
-    def __init__(self) -> None:
+    def __init__(self, customer: str) -> None:
+        self.customer = customer
+        self.contacts: dict[str, tuple[str, int]] = {}
+        """Field → id under which it was sealed, and the step's instant."""
         self.purchases: list[Taken] = []
         self.persons: list[Taken] = []
-        self.aliases: set[str] = set()
         self._account = Account()
 
     def add(self, taken: Taken) -> None:
         """Take one more fact in, in the order of the log."""
         if taken.fate == "duplicate":
             return
-        self.aliases |= set(taken.fact.aliases)
+        sealed = (taken.told.alias or self.customer, taken.instant)
+        self.contacts |= dict.fromkeys(taken.fact.contacts, sealed)
         if isinstance(taken.fact, OrderPlaced | OrderRefunded | OrderCancelled):
             self.purchases.append(taken)
             self._account = account_of(self.purchases)
         if taken.fact.contacts or not isinstance(taken.fact, ProductViewed):
             self.persons.append(taken)
 
+    def absorb(self, other: History) -> None:
+        """Everything of another id of the person; of values with one instant its own, which came later, holds."""
+        self.purchases += other.purchases
+        self._account = account_of(self.purchases)
+        self.persons += other.persons
+        for field, (alias, at) in other.contacts.items():
+            if field not in self.contacts or at >= self.contacts[field][1]:
+                self.contacts[field] = alias, at
+
     def account(self) -> Account:
         """What he has bought so far."""
         return self._account
 
 
-def portrait(customer: str, history: History, now: int, shop: Shop) -> Profile:
+def portrait(history: History, now: int, shop: Shop) -> Profile:
     """The profile at `now` (ms)."""
     account = history.account()
     window_orders, window_amount = account.window(now, shop)
@@ -66,7 +78,7 @@ def portrait(customer: str, history: History, now: int, shop: Shop) -> Profile:
         zone=traits.get("zone", ""),
         level=traits.get("level", ""),
         consents=_consents(history.persons),
-        contacts={field: customer for taken in history.persons for field in taken.fact.contacts},
+        contacts={field: alias for field, (alias, _) in history.contacts.items()},
         messages=dict(Counter(statuses)),
     )
 

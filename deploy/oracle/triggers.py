@@ -8,7 +8,19 @@ import msgspec
 
 from deploy.oracle.acceptance import Taken
 from deploy.oracle.answers import Decided, Moved
-from deploy.oracle.gates import FIELDS, HOUR, Candidate, Case, Moment, allowed, chosen, expires, judge, reachable
+from deploy.oracle.gates import (
+    FIELDS,
+    HOUR,
+    Candidate,
+    Case,
+    Moment,
+    allowed,
+    chosen,
+    expires,
+    judge,
+    reachable,
+    too_old,
+)
 from deploy.oracle.log import PolicyTold
 from deploy.oracle.moments import birthdays, zone_of
 from shared.chain import Profile
@@ -158,7 +170,7 @@ class Desk:
             for rule in self.policy.rules:
                 if isinstance(rule.when, Browsed):
                     self._arm(rule.id, rule.when, step.taken, step.taken.fact, step.visible)
-        fired = {name: timer for name, timer in self.armed.items() if timer.effective_at == step.now}
+        fired = {name: timer for name, timer in self.armed.items() if timer.effective_at <= step.now}
         for name in fired:
             del self.armed[name]
         return list(fired.values())
@@ -185,6 +197,31 @@ class Desk:
                 if rule.when.nth in (None, step.profile.orders):
                     yield Candidate(rule.id, step.taken.fact.order_id, step.happened_at, timed=False)
 
+    # Hand-over
+
+    def unite(self, other: Desk, as_of: int, *, profile: Profile, whole: bool) -> None:
+        """What another id of the person left; what waited for it is looked at again at once."""
+        browsed = {rule.id for rule in self.policy.rules if isinstance(rule.when, Browsed)}
+        self.armed = {name: timer for name, timer in other.armed.items() if timer.rule in browsed} | self.armed
+        self.waiting |= {
+            name: one for name, one in other.waiting.items() if name not in self.waiting and self.rule(one.rule)
+        }
+        self.ledger |= other.ledger
+        self.uses = sorted({(use.at, use.command): use for use in (*self.uses, *other.uses)}.values(), key=_used)
+        if other.baseline is not None:
+            self.baseline = max(other.baseline, self.baseline or 0)
+        self.unconfirmed = self.unconfirmed or other.unconfirmed
+        self.now = max(self.now, other.now)
+        if any(instant <= self.now for instant in self._waits()):
+            self.step(Step(self.now, as_of, profile, whole))
+        while (due := min((instant for instant in self.due() if instant <= as_of), default=None)) is not None:
+            self.step(Step(due, as_of, profile, whole))
+        self.step(Step(max(as_of, self.now), as_of, profile, whole))
+
+    def _waits(self) -> list[int]:
+        waits = [one.until for one in self.waiting.values() if one.until is not None]
+        return [*waits, *(timer.effective_at for timer in self.armed.values())]
+
     # Arbitration
 
     def _arbitrate(self, candidates: list[Candidate], step: Step) -> None:
@@ -192,13 +229,15 @@ class Desk:
         taken = False
         for candidate in sorted(candidates, key=lambda one: (-rules[one.rule].value, one.rule, one.key)):
             rule = rules[candidate.rule]
-            reason, ruling = judge(Case(candidate, rule, self._moment(step, taken=taken)))
+            moment = self._moment(step, taken=taken)
+            reason, ruling = judge(Case(candidate, rule, moment))
             if ruling is None:
                 self._send(candidate, rule, step.now)
             elif ruling.verdict == "skip":
                 self._decide(candidate, step.now, "skip", reason)
             else:
-                waits = msgspec.structs.replace(candidate, until=ruling.until, waited=True)
+                silent, old = moment.silent or candidate.silent, too_old(candidate, moment)
+                waits = msgspec.structs.replace(candidate, until=ruling.until, waited=True, silent=silent, old=old)
                 self.waiting[candidate.name] = waits
                 self._decide(waits, step.now, "defer", reason)
             passed = ruling is None or ruling.verdict == "defer"
@@ -277,6 +316,10 @@ class Desk:
     @property
     def _number(self) -> int:
         return self.told.number if self.told else 0
+
+
+def _used(use: Use) -> tuple[int, str]:
+    return use.at, use.command
 
 
 def _negative(rule: Rule) -> bool:

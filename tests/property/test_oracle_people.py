@@ -1,0 +1,71 @@
+"""People with several ids: the real folds, partitions lagging, against the oracle, decision by decision; HUITOU_SEEDS says how many."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.oracle import outputs
+from deploy.oracle.checkers import report
+from deploy.oracle.fold import fold_log
+from deploy.oracle.reader import LogRecord
+from shared import topics
+from shared.shop import DAY
+from shared.streams import linking
+from tests.support.linked.chain import HOMES, SHOP, Chain
+from tests.support.linked.history import history, live
+
+SEEDS = range(int(os.environ.get("HUITOU_SEEDS", "40")))
+
+
+def test_the_services_answer_what_the_oracle_answers() -> None:
+    assert list(_disagreements(lag=True)) == []
+
+
+def test_a_person_taken_for_whole_too_early_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linking, "whole", lambda *_: True)
+    assert any("C decisions" in line for line in _disagreements(lag=True))
+
+
+def _disagreements(*, lag: bool) -> Iterator[str]:
+    for seed in SEEDS:
+        rnd = random.Random(f"oracle {seed}")
+        told, chain = history(rnd, conflicts=seed % 4 == 3).told, Chain()
+        live(told, rnd, chain, lag=lag)
+        yield from (f"seed {seed}: {line}" for line in differences(chain))
+
+
+def differences(chain: Chain) -> Iterator[str]:
+    front, *inner = [
+        {home: _records(chain, topic, home) for home in HOMES}
+        for topic in (topics.CUSTOMER_EVENTS, topics.PROFILE_UPDATES, topics.SEGMENT_UPDATES)
+    ]
+    answer = fold_log(front, SHOP, epoch_ms=10_000 * DAY, scenario=True, inner=inner)
+    end = outputs.chain_end(_all(chain, topics.SEGMENT_UPDATES))
+    decisions, _ = outputs.decisions_of(_all(chain, topics.OUTREACH_DECISIONS))
+    seen = outputs.Observed(
+        profiles=end.profiles,
+        segments=end.segments,
+        effects=end.effects,
+        snapshots=outputs.snapshots_of(_all(chain, topics.SEGMENTS)),
+        changes=outputs.changes_of(_all(chain, topics.SEGMENT_CHANGES)),
+        commands=outputs.commands_of(_all(chain, topics.OUTREACH_COMMANDS)),
+        decisions=decisions,
+        dead=outputs.dead_letters_of(_all(chain, topics.DEAD_LETTERS)),
+    )
+    for check in report(answer, seen).checks:
+        if check.failures:
+            first = check.examples[0]
+            yield f"{check.name}: {first.where}: expected {first.expected}, got {first.got}"
+
+
+def _records(chain: Chain, topic: topics.Topic, home: int) -> list[LogRecord]:
+    return [LogRecord(home, one.offset, one.timestamp, one.key, one.value) for one in chain.log(topic.name, home)]
+
+
+def _all(chain: Chain, topic: topics.Topic) -> list[LogRecord]:
+    partitions = sorted(partition for name, partition in chain.logs if name == topic.name)
+    return [record for partition in partitions for record in _records(chain, topic, partition)]
