@@ -71,16 +71,15 @@ class _Lives:
     def _live(self, customer: str) -> _Life:
         log, life = self._logs[customer], _Life(customer, self._logs[customer], self._shop)
         end = self.crowd.ends.get(customer, NEVER)
-        story: list[tuple[Place, int, Any]] = [
-            ((told.offset, 0), 0, told) for told in self.crowd.told.get(customer, [])
-        ]
-        story += [((cuts.offset, 0), 0, cuts) for cuts in log.cuts]
-        story += [((policy.offset, 0), 0, policy) for policy in log.policies]
+        front = [*self.crowd.told.get(customer, []), *log.cuts, *log.policies]
+        story: list[tuple[Place, int, Any]] = [((one.offset, 0), 0, one) for one in front if one.offset < end]
         for hop, hands in enumerate(self.crowd.hands):
-            story += [(one.place, hop, one) for one in hands.get(customer, [])]
-        story = [chapter for chapter in story if chapter[0] < (end, 0)]
-        for place, hop, event in sorted(story, key=lambda chapter: (chapter[0], -chapter[1])):
-            life.pass_time(place[0])
+            late = min(
+                hop, 1
+            )  # after what the front says at this offset, in the order in which the last hop heard of it
+            story += [((one.place[0], late * one.order), hop, one) for one in hands.get(customer, [])]
+        for (offset, _), hop, event in sorted(story, key=lambda chapter: chapter[:2]):
+            life.pass_time(offset)
             if isinstance(event, Told):
                 life.hear(life.acceptance.take(event, scenario=self._scenario))
             elif isinstance(event, CutsTold):
@@ -117,6 +116,8 @@ class _Life:
         self.due: int | None = None
         self.due_known = True
         self.sight = Sight()
+        self.stirred = self.spoken = False
+        """Since the last tick: something was due before the trigger engine; the trigger engine heard of it."""
 
     def pass_time(self, offset: int) -> None:
         """Take the ticks up to `offset`, but only those at which something is due."""
@@ -124,7 +125,11 @@ class _Life:
             tick = self.log.tick_reaching(due)
             if tick is None or tick[0] > offset:
                 return
+            self.stirred = self.spoken = False
             self._take_due(up_to=tick[1], as_of=tick[1], offset=tick[0])
+            # a hop that had anything to do stands at the tick itself: that is what it hands over as its now
+            self.now = max(self.now, tick[1]) if self.stirred else self.now
+            self.desk.now = max(self.desk.now, tick[1]) if self.spoken else self.desk.now
 
     def hear(self, taken: Taken) -> None:
         """A fact, after everything that was due before its instant."""
@@ -238,19 +243,23 @@ class _Life:
         taken: Taken | None = None,
         visible: tuple[int, int] = (0, 0),
     ) -> None:
-        self.now = now
+        instant, now = now, max(now, self.now)  # another id's now may have been ahead at a later hop
+        self.now, as_of = now, max(as_of, now)
         self.steps += 1
-        leaving = cause == "time" and now in self.history.account().leaving(self.shop)
+        leaving = cause == "time" and instant in self.history.account().leaving(self.shop)
         if leaving:
             self.sight.tell()  # the profile service speaks when something leaves its window
-        self.profile = portrait(self.history, now, self.shop)
+        self.profile = portrait(self.history, instant, self.shop)
         before, self.measure = self.measure, measure_of(self.profile, self.shop)
         if self.measure != before:
             self.measures.append((offset, self.measure))
         changes = self._move(now, cause)
         self.due_known = False
+        first, last = self.profile.first_order_at, self.profile.last_order_at
+        self.stirred = self.stirred or leaving or instant in turning_points(first, last, self.shop.bounds)
         if cause == "time" and not (leaving or changes or now in self.desk.due()):
             return  # nobody told the trigger engine
+        self.spoken = True
         at, whole = max(now, self.desk.now), self.sight.whole
         self.desk.step(Step(at, as_of, self.profile, whole=whole, changes=changes, taken=taken, visible=visible))
 

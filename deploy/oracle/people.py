@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -31,6 +32,8 @@ class Absorbed(msgspec.Struct, frozen=True):
 
     place: Place
     source: str
+    order: int = 0
+    """Among those of one offset: where the last hop heard of it."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -38,6 +41,7 @@ class Refused(msgspec.Struct, frozen=True):
 
     place: Place
     alias: str
+    order: int = 0
 
 
 class Crowd(msgspec.Struct, frozen=True):
@@ -55,10 +59,27 @@ def crowd_of(logs: Sequence[PartitionLog], inner: Sequence[Mapping[int, Sequence
     crowd = Crowd({}, {}, (defaultdict(list), defaultdict(list), defaultdict(list)))
     for log in logs:
         _front(log, crowd)
+    heard = {place: order for records in inner[-1].values() for place, order in _heard(records)} if inner else {}
     for hop, partitions in enumerate(inner, 1):
         for records in partitions.values():
-            _later(records, crowd.ends, crowd.hands[hop])
+            _later(records, crowd.ends, crowd.hands[hop], heard if hop < len(inner) else {})
     return crowd
+
+
+def _heard(records: Sequence[LogRecord]) -> Iterator[tuple[tuple[str, Place], int]]:
+    """(customer, origin) of every bundle of the last hop's input, and where it stands first."""
+    for record in reversed(records):
+        decoded = _decoded(record)
+        if isinstance(decoded, SegmentsUpdated):
+            yield ((record.key or b"").decode(), (decoded.origin.offset, decoded.origin.step)), record.offset
+
+
+def _decoded(record: LogRecord) -> Any:
+    """None where it is somebody else's, a dead letter."""
+    try:
+        return _inner(record.value or b"null")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 class _Marks:
@@ -100,18 +121,21 @@ def _front(log: PartitionLog, crowd: Crowd) -> None:
         crowd.told[customer] = sorted([*own, *forwarded[customer]], key=lambda told: told.offset)
 
 
-def _later(records: Sequence[LogRecord], ends: Mapping[str, int], hands: dict[str, list[Absorbed | Refused]]) -> None:
+def _later(
+    records: Sequence[LogRecord],
+    ends: Mapping[str, int],
+    hands: dict[str, list[Absorbed | Refused]],
+    heard: Mapping[tuple[str, Place], int],
+) -> None:
     """A fragment takes the place right after the last origin of its partition; every one of them, repeats too."""
     marks, last = _Marks(), Origin(0, 0, -1, 0)
     for record in records:
-        try:
-            decoded = _inner(record.value or b"null")
-        except (msgspec.DecodeError, UnicodeDecodeError):  # somebody else's, a dead letter
-            continue
+        decoded = _decoded(record)
         if not isinstance(decoded, Fragment):
-            last = max(last, Origin(*decoded.origin)) if decoded.origin is not None else last
+            last = max(last, Origin(*decoded.origin)) if decoded is not None and decoded.origin is not None else last
             continue
         last = last._replace(step=last.step + 1)
         customer, place = (record.key or b"").decode(), (last.offset, last.step)
         if place < (ends.get(customer, 2**63), 0) and marks.news(customer, decoded):
-            hands[customer].append(Absorbed(place, decoded.source))
+            order = heard.get((customer, place), 0) if heard else record.offset
+            hands[customer].append(Absorbed(place, decoded.source, order))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -128,15 +128,15 @@ class Desk:
                 del self.waiting[name]
                 self._decide(candidate, self.now, "skip", "rule-gone")
 
-    def step(self, step: Step) -> None:
-        """Take the customer to one instant: facts first, then rules, then arbitration."""
+    def step(self, step: Step, late: Sequence[Candidate] = ()) -> None:
+        """Take the customer to one instant: facts first, then rules, then arbitration; `late` fell due before it."""
         fired = [timer for timer in self._timers(self.profile) if timer.effective_at == step.now]
         fired = [timer for timer in fired if timer in self._timers(step.profile)]
         self.profile, self.now = step.profile, step.now
         self._take_over(step)
         if step.taken is not None and step.taken.purchase:
             self._bought(step.now)
-        wanted = [*fired, *self._browsed(step), *self._events(step)]
+        wanted = [*late, *fired, *self._browsed(step), *self._events(step)]
         back = [one for one in self.waiting.values() if one.until is None or one.until <= step.now]
         for candidate in back:
             del self.waiting[candidate.name]
@@ -211,9 +211,11 @@ class Desk:
         if other.baseline is not None:
             self.baseline = max(other.baseline, self.baseline or 0)
         self.unconfirmed = self.unconfirmed or other.unconfirmed
-        self.now = max(self.now, other.now)
-        if any(instant <= self.now for instant in self._waits()):
-            self.step(Step(self.now, as_of, profile, whole))
+        now = max(self.now, other.now)
+        late = [timer for timer in self._timers(self.profile) if timer.effective_at <= now]
+        self.now = now
+        if late or any(instant <= now for instant in self._waits()):
+            self.step(Step(now, as_of, profile, whole), late)
         while (due := min((instant for instant in self.due() if instant <= as_of), default=None)) is not None:
             self.step(Step(due, as_of, profile, whole))
         self.step(Step(max(as_of, self.now), as_of, profile, whole))
