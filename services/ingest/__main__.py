@@ -16,13 +16,15 @@ import uvloop
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 from rich.console import Console
+from rich.table import Table
 
 from services.ingest import clock_process, http_process
 from services.ingest.csv_import import MAX_LAG, Columns, read_history, send_history, summary
-from services.ingest.identifiers import PepperError
+from services.ingest.identifiers import IdentifierRefusedError, Kind, PepperError
 from services.ingest.order_history import HistoryRefusedError, Terms, local_instant
 from services.ingest.progress import ImportProgress
 from services.ingest.settings import ClockSettings, HttpSettings, ImportSettings, KeysSettings
+from services.ingest.unlink import alias_from, alias_of, conflicts, send_unlink
 from services.ingest.write_keys import Scope, WriteKeysError, add_key, revoke_key
 from shared import clock, log
 from shared.instants import parse_instant, parse_zone
@@ -40,7 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = given.run(given)
     except ValidationError as error:
         return _refuse("; ".join(f"HUITOU_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors()))
-    except (PepperError, SealingError, WriteKeysError, HistoryRefusedError, msgspec.DecodeError, OSError) as error:
+    except (
+        IdentifierRefusedError,
+        PepperError,
+        SealingError,
+        WriteKeysError,
+        HistoryRefusedError,
+        msgspec.DecodeError,
+        OSError,
+    ) as error:
         return _refuse(str(error))
     except KafkaError as error:
         return _refuse(f"the broker failed: {error}")
@@ -104,6 +114,27 @@ def _baseline(given: argparse.Namespace, *, scenario: bool) -> int:
     return clock.now_ms()
 
 
+def _unlink(given: argparse.Namespace) -> int:
+    settings = ImportSettings()
+    named = [(Kind(kind), value) for kind in Kind if (value := getattr(given, kind.value)) is not None]
+    if given.id is not None:
+        alias = given.id
+    else:
+        [(kind, value)] = named
+        alias = alias_of(kind, value, settings.desk().pepper)
+    uvloop.run(send_unlink(settings.kafka, alias))
+    sys.stdout.write(f"{alias} is split off from its person 已拆分\n")
+    return 0
+
+
+def _conflicts(_: argparse.Namespace) -> int:
+    table = Table("member", "other member", "named with", "times")
+    for (one, other, alias), times in sorted(uvloop.run(conflicts(ClockSettings().kafka)).items()):
+        table.add_row(one, other, alias, str(times))
+    Console().print(table if table.row_count else "no conflict 无冲突")
+    return 0
+
+
 def _add_key(given: argparse.Namespace) -> int:
     key = add_key(KeysSettings().write_keys_file, given.source, given.scope)
     sys.stdout.write(key + "\n")
@@ -122,6 +153,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("http", help="serve events over HTTP on 127.0.0.1").set_defaults(run=_http)
     commands.add_parser("clock", help="write time into every partition").set_defaults(run=_clock)
     _import_parser(commands.add_parser("import", help="order history from a CSV file"))
+    _unlink_parser(commands.add_parser("unlink", help="split an identifier off from its person"))
+    commands.add_parser("conflicts", help="member numbers that events would have made one person").set_defaults(
+        run=_conflicts
+    )
     keys = commands.add_parser("keys", help="write keys").add_subparsers(required=True, metavar="action")
     add = keys.add_parser("add", help="a new key, printed once")
     add.add_argument("--source", required=True, help="name of the sender, e.g. shop")
@@ -152,6 +187,21 @@ def _import_parser(parser: argparse.ArgumentParser) -> None:
         help="live takes the history for fresh events: only to prove that the other gates hold",
     )  # fmt: skip
     parser.set_defaults(run=_import)
+
+
+def _unlink_parser(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group(required=True)
+    for kind in Kind:
+        which.add_argument(f"--{kind.value.replace('_', '-')}", dest=kind.value, metavar="VALUE")
+    which.add_argument("--id", type=_alias, help="the id itself, as in decisions and tables")
+    parser.set_defaults(run=_unlink)
+
+
+def _alias(text: str) -> str:
+    try:
+        return alias_from(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _instant(text: str) -> int:

@@ -38,6 +38,16 @@ class Gate:
             raise ScopeRefusedError
         return source.name
 
+    def identity(self, presented: object) -> str:
+        """The name of the source that may split people with this key."""
+        self._refresh()
+        source = self._keys.check(presented) if isinstance(presented, str) else None
+        if source is None:
+            raise KeyRefusedError
+        if Scope.IDENTITY not in source.scopes:
+            raise ScopeRefusedError
+        return source.name
+
     def _refresh(self) -> None:
         now = self._monotonic()
         if now - self._looked < RELOAD_SECONDS:

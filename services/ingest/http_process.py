@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from services.ingest.app import create_app
 from services.ingest.gate import Gate
+from services.ingest.identity_api import identity_routes
 from services.ingest.intake import Intake
 from services.ingest.link_memory import LinkMemory
 from services.ingest.publisher import KafkaPublisher
@@ -32,7 +33,10 @@ def create(settings: HttpSettings) -> FastAPI:
     links = LinkMemory(clock.monotonic)
     keyring = Keyring.load(settings.keyring)
     intake = Intake(settings.desk(), keyring, publisher, memory, now_ms=clock.now_ms, links=links)
-    return create_app(intake, Gate(WriteKeys.load(settings.write_keys_file), clock.monotonic), publisher)
+    gate = Gate(WriteKeys.load(settings.write_keys_file), clock.monotonic)
+    app = create_app(intake, gate, publisher)
+    app.include_router(identity_routes(settings.desk().pepper, publisher, gate))
+    return app
 
 
 def serve(settings: HttpSettings) -> None:

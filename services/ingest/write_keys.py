@@ -34,6 +34,7 @@ class Scope(enum.StrEnum):
 
     LIVE = "live"
     IMPORT = "import"
+    IDENTITY = "identity"
 
 
 class Source(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ import httpx2
 from services.ingest.app import create_app
 from services.ingest.gate import Gate
 from services.ingest.identifiers import Pepper
+from services.ingest.identity_api import identity_routes
 from services.ingest.intake import Intake
 from services.ingest.link_memory import LinkMemory
 from services.ingest.people import Desk
@@ -59,6 +60,7 @@ class Shopfront:
     def __init__(self, folder: Path) -> None:
         keys = folder / "keys"
         self.key = add_key(keys, "shop", [Scope.LIVE])
+        self.identity_key = add_key(keys, "desk", [Scope.IDENTITY])
         self.import_key = add_key(keys, "files", [Scope.IMPORT])
         self.keyring = Keyring.create(folder / "keyring")
         self.publisher = RecordingPublisher()
@@ -68,7 +70,9 @@ class Shopfront:
         intake = Intake(
             desk, self.keyring, self.publisher, memory, now_ms=lambda: NOW, links=LinkMemory(lambda: self.seconds)
         )
-        app = create_app(intake, Gate(WriteKeys.load(keys), lambda: self.seconds))
+        gate = Gate(WriteKeys.load(keys), lambda: self.seconds)
+        app = create_app(intake, gate)
+        app.include_router(identity_routes(desk.pepper, self.publisher, gate))
         transport = httpx2.ASGITransport(app)
         self.client = httpx2.AsyncClient(transport=transport, base_url="http://ingest")
         self.keys_file = keys

@@ -10,7 +10,7 @@ import msgspec
 from services.ingest.identifiers import Identifier, Kind, Pepper, identify
 from services.ingest.link_memory import FRESH_SECONDS, LinkMemory, Links
 from services.ingest.people import Named, person
-from shared.chain import IdentityConflict, Linked
+from shared.chain import IdentityConflict, Linked, Unlinked
 from shared.codec import decode_front
 from tests.shell.ingest.harness import Shopfront
 
@@ -101,3 +101,17 @@ def test_the_memory_is_bounded() -> None:
     for number in range(3):
         memory.acknowledged((str(number), "m"))
     assert [memory.knows((str(number), "m")) for number in range(3)] == [False, True, True]
+
+
+async def test_an_identifier_is_split_off_by_a_key_that_may(shop: Shopfront) -> None:
+    async def unlink(body: object, key: str) -> int:
+        headers = {"authorization": f"Bearer {key}"}
+        answer = await shop.client.post("/api/v1/identity/unlink", content=json.dumps(body), headers=headers)
+        return answer.status_code
+
+    body = {"customer": {"phone": "139 1234 5678"}}
+    assert [await unlink(body, shop.key), await unlink(body, "nobody")] == [403, 401]
+    assert [await unlink(body, shop.identity_key), await unlink({"id": ANONYMOUS}, shop.identity_key)] == [202, 202]
+    assert log(shop) == [(PHONE, Unlinked(PHONE)), (ANONYMOUS, Unlinked(ANONYMOUS))]
+    refused = [{}, [], {"id": "x"}, {"customer": {"phone": "1", "email": "2"}}, {"customer": {"phone": "139****5678"}}]
+    assert [await unlink(one, shop.identity_key) for one in refused] == [400, 400, 422, 422, 422]
