@@ -162,7 +162,8 @@ class _Life:
             self._step(now, now, offset, cause="merge")
         else:
             whole = self.sight.whole
-            self.desk.unite(other.desk, max(clock, self.desk.now), profile=self.profile, whole=whole)
+            as_of = max(clock, self.desk.now)
+            self.desk.unite(other.desk, as_of, profile=self.profile, segments=self.segments, whole=whole)
             self.due_known = False
 
     def refuse(self, refused: Refused) -> None:
@@ -261,7 +262,9 @@ class _Life:
             return  # nobody told the trigger engine
         self.spoken = True
         at, whole = max(now, self.desk.now), self.sight.whole
-        self.desk.step(Step(at, as_of, self.profile, whole=whole, changes=changes, taken=taken, visible=visible))
+        self.desk.step(
+            Step(at, as_of, self.profile, self.segments, whole=whole, changes=changes, taken=taken, visible=visible)
+        )
 
     def _move(self, now: int, cause: Cause) -> tuple[Moved, ...]:
         """Where he stands now; returns the changes that took him there."""

@@ -23,7 +23,7 @@ from deploy.oracle.gates import (
 )
 from deploy.oracle.log import PolicyTold
 from deploy.oracle.moments import birthdays, zone_of
-from shared.chain import Profile
+from shared.chain import Profile, Segments
 from shared.events import MessageReported, OrderPlaced, ProductViewed
 from shared.ids import command_id, derived_id
 from shared.outreach import SendMessage, Verdict
@@ -42,6 +42,7 @@ class Step(msgspec.Struct, frozen=True):
     now: int
     as_of: int
     profile: Profile
+    segments: Segments
     whole: bool = True
     changes: tuple[Moved, ...] = ()
     taken: Taken | None = None
@@ -199,7 +200,7 @@ class Desk:
 
     # Hand-over
 
-    def unite(self, other: Desk, as_of: int, *, profile: Profile, whole: bool) -> None:
+    def unite(self, other: Desk, as_of: int, *, profile: Profile, segments: Segments, whole: bool) -> None:
         """What another id of the person left; what waited for it is looked at again at once."""
         browsed = {rule.id for rule in self.policy.rules if isinstance(rule.when, Browsed)}
         self.armed = {name: timer for name, timer in other.armed.items() if timer.rule in browsed} | self.armed
@@ -211,14 +212,16 @@ class Desk:
         if other.baseline is not None:
             self.baseline = max(other.baseline, self.baseline or 0)
         self.unconfirmed = self.unconfirmed or other.unconfirmed
+        self.armed = {name: msgspec.structs.replace(one, half=True) for name, one in self.armed.items()}
+        self.waiting = {name: msgspec.structs.replace(one, half=True) for name, one in self.waiting.items()}
         now = max(self.now, other.now)
         late = [timer for timer in self._timers(self.profile) if timer.effective_at <= now]
         self.now = now
         if late or any(instant <= now for instant in self._waits()):
-            self.step(Step(now, as_of, profile, whole), late)
+            self.step(Step(now, as_of, profile, segments, whole), late)
         while (due := min((instant for instant in self.due() if instant <= as_of), default=None)) is not None:
-            self.step(Step(due, as_of, profile, whole))
-        self.step(Step(max(as_of, self.now), as_of, profile, whole))
+            self.step(Step(due, as_of, profile, segments, whole))
+        self.step(Step(max(as_of, self.now), as_of, profile, segments, whole))
 
     def _waits(self) -> list[int]:
         waits = [one.until for one in self.waiting.values() if one.until is not None]
@@ -240,6 +243,7 @@ class Desk:
             else:
                 silent, old = moment.silent or candidate.silent, too_old(candidate, moment)
                 waits = msgspec.structs.replace(candidate, until=ruling.until, waited=True, silent=silent, old=old)
+                waits = msgspec.structs.replace(waits, half=reason == "half-person")
                 self.waiting[candidate.name] = waits
                 self._decide(waits, step.now, "defer", reason)
             passed = ruling is None or ruling.verdict == "defer"
@@ -252,6 +256,7 @@ class Desk:
             as_of=step.as_of,
             customer=self.customer,
             profile=step.profile,
+            segments=step.segments,
             policy=self.policy,
             shop=self.shop,
             whole=step.whole,

@@ -90,7 +90,8 @@ def _decide(case: Case, here: Here) -> tuple[State, list[Said], bool]:
         return state, [decision(candidate, moment, "skip", gates[-1].name, gates=gates)], False
     if ruling.verdict == "defer":
         silent, age = case.silent or candidate.silent, waiting_age(candidate, here.book)
-        waits = msgspec.structs.replace(candidate, until=ruling.until, silent=silent, age=age)
+        half = gates[-1].name == "half-person"
+        waits = msgspec.structs.replace(candidate, until=ruling.until, silent=silent, age=age, half=half)
         deferred = decision(candidate, moment, "defer", gates[-1].name, gates=gates, until=ruling.until or None)
         return msgspec.structs.replace(state, waiting=(*state.waiting, waits)), [deferred], True
     touch = chosen_touch(case.rule, state.facts)

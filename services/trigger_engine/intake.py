@@ -66,7 +66,14 @@ def expire(state: State, at: int, *, as_of: int, book: Rulebook) -> tuple[State,
         return state, []
     raised = [
         Candidate(
-            timer.rule, timer.key, timer.at, as_of - timer.at, timed=True, product=timer.product, alias=timer.alias
+            timer.rule,
+            timer.key,
+            timer.at,
+            as_of - timer.at,
+            timed=True,
+            product=timer.product,
+            alias=timer.alias,
+            half=timer.half,
         )
         for timer in due
     ]

@@ -68,8 +68,13 @@ def unite(state: State, other: State, here: Here, source: str = "") -> tuple[Sta
     """
     other = _replace(
         other,
-        timers=tuple(_replace(one, alias=one.alias or source) for one in other.timers),
-        waiting=tuple(_replace(one, alias=one.alias or source) for one in other.waiting),
+        timers=tuple(_replace(one, alias=one.alias or source, half=True) for one in other.timers),
+        waiting=tuple(_replace(one, alias=one.alias or source, half=True) for one in other.waiting),
+    )
+    state = _replace(
+        state,
+        timers=tuple(_replace(one, half=True) if one.rule in here.book.on_beat else one for one in state.timers),
+        waiting=tuple(_replace(one, half=True) for one in state.waiting),
     )
     mine = {(waiting.rule, waiting.key) for waiting in state.waiting}
     armed = {(timer.rule, timer.product) for timer in state.timers}
