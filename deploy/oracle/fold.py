@@ -71,7 +71,7 @@ class _Lives:
     def _live(self, customer: str) -> _Life:
         log, life = self._logs[customer], _Life(customer, self._logs[customer], self._shop)
         end = self.crowd.ends.get(customer, NEVER)
-        front = [*self.crowd.told.get(customer, []), *log.cuts, *log.policies]
+        front: list[Told | CutsTold | PolicyTold] = [*self.crowd.told.get(customer, []), *log.cuts, *log.policies]
         story: list[tuple[Place, int, Any]] = [((one.offset, 0), 0, one) for one in front if one.offset < end]
         for hop, hands in enumerate(self.crowd.hands):
             late = min(
