@@ -92,6 +92,76 @@ class PageViewed(Fact, frozen=True, kw_only=True, tag="page.viewed"):
     path: str = ""
 
 
+class OrderShipped(Fact, frozen=True, kw_only=True, tag="order.shipped"):
+    """A parcel of an order left; an order may have several. Kept, not yet used."""
+
+    order_id: str
+    shipment_id: str = ""
+    """Tells parcels of one order apart."""
+    carrier: str = ""
+
+
+class OrderReceived(Fact, frozen=True, kw_only=True, tag="order.received"):
+    """The customer has the parcel, or the whole order where no shipment is named. Kept, not yet used."""
+
+    order_id: str
+    shipment_id: str = ""
+
+
+class StoreVisited(Fact, frozen=True, kw_only=True, tag="store.visited"):
+    """The customer came to a store 到店, with or without buying. Kept, not yet used."""
+
+    shop_id: str
+    guide_id: str = ""
+    """Who served him."""
+
+
+class OrdersViewed(Fact, frozen=True, kw_only=True, tag="orders.viewed"):
+    """He looked at his own past orders, or at one of them. Kept, not yet used."""
+
+    order_id: str = ""
+
+
+class DeliveryViewed(Fact, frozen=True, kw_only=True, tag="delivery.viewed"):
+    """He looked at delivery options, of a product or in general. Kept, not yet used."""
+
+    product: str = ""
+
+
+class TicketUpdated(Fact, frozen=True, kw_only=True, tag="ticket.updated"):
+    """A service ticket was opened or closed. Kept, not yet used."""
+
+    ticket_id: str
+    status: Literal["opened", "closed"]
+    topic: str = ""
+
+
+class ComplaintMade(Fact, frozen=True, kw_only=True, tag="complaint.made"):
+    """He complained, about an order or in general. Kept, not yet used."""
+
+    complaint_id: str
+    order_id: str = ""
+    topic: str = ""
+
+
+class SurveyAnswered(Fact, frozen=True, kw_only=True, tag="survey.answered"):
+    """One question of a survey answered: a score, words, or both. Kept, not yet used."""
+
+    survey_id: str
+    question: str = ""
+    score: int | None = None
+    answer: str = ""
+    """Without contact data: ingest cuts it."""
+
+
+class ContractSet(Fact, frozen=True, kw_only=True, tag="contract.set"):
+    """Until when a contract (subscription, warranty, lease) runs. Kept, not yet used."""
+
+    contract_id: str
+    ends_on: str
+    """Last day, YYYY-MM-DD, in the shop's calendar."""
+
+
 class TraitsSet(Fact, frozen=True, kw_only=True, tag="traits.set"):
     """Attributes of the customer; the latest `at` wins for each name. Known: birthday (YYYY-MM-DD or --MM-DD), guide, zone, level."""
 
@@ -141,6 +211,15 @@ CustomerFact = (
     | OrderCancelled
     | ProductViewed
     | PageViewed
+    | OrderShipped
+    | OrderReceived
+    | StoreVisited
+    | OrdersViewed
+    | DeliveryViewed
+    | TicketUpdated
+    | ComplaintMade
+    | SurveyAnswered
+    | ContractSet
     | TraitsSet
     | ConsentSet
     | MessageReported

@@ -84,7 +84,10 @@ CUSTOMER_EVENTS = Topic(
         ),
         Feedback(producer="segmenter", reason="cuts are broadcast, fenced by version"),
         Feedback(producer="notifier", reason="message facts are new facts with derived ids"),
-        Feedback(producer="console", reason="policy is broadcast, fenced by version"),
+        Feedback(
+            producer="console",
+            reason="policy is broadcast, fenced by version; a record that is replayed is a new fact under the id it had",
+        ),
     ),
 )
 CONTACT_POINTS = Topic(
@@ -99,10 +102,11 @@ PROFILE_UPDATES = Topic(
     name="profile-updates-v1",
     key="customer id; broadcasts have none",
     models=(chain.ProfileUpdated, *BROADCASTS, chain.Fragment),
-    producers=("profile", "segmenter"),
+    producers=("profile", "segmenter", "console"),
     consumers=("segmenter",),
     config=_delete(7),
     feedback=(
+        Feedback(producer="console", reason="cuts or policy that a partition could not adopt, fenced by version"),
         Feedback(producer="segmenter", reason="fragments handed over to another id, marked with source key and origin"),
     ),
 )
@@ -110,10 +114,11 @@ SEGMENT_UPDATES = Topic(
     name="segment-updates-v1",
     key="customer id; broadcasts have none",
     models=(chain.SegmentsUpdated, *BROADCASTS, chain.Fragment),
-    producers=("segmenter", "trigger_engine"),
+    producers=("segmenter", "trigger_engine", "console"),
     consumers=("trigger_engine",),
     config=_delete(7),
     feedback=(
+        Feedback(producer="console", reason="cuts or policy that a partition could not adopt, fenced by version"),
         Feedback(
             producer="trigger_engine", reason="fragments handed over to another id, marked with source key and origin"
         ),
@@ -151,9 +156,10 @@ OUTREACH_COMMANDS = Topic(
     name="outreach-commands-v1",
     key="customer id",
     models=(outreach.SendMessage, outreach.CancelMessage),
-    producers=("trigger_engine",),
+    producers=("trigger_engine", "console"),
     consumers=("notifier", "console"),
     config=_delete(14),
+    feedback=(Feedback(producer="console", reason="a command that is replayed: the outbox takes an id once"),),
 )
 OUTREACH_DECISIONS = Topic(
     name="outreach-decisions-v1",
@@ -167,9 +173,10 @@ PROVIDER_RECEIPTS = Topic(
     name="provider-receipts-v1",
     key="provider reference",
     models=(),
-    producers=("ingest",),
+    producers=("ingest", "console"),
     consumers=("notifier",),
     config=_delete(14),
+    feedback=(Feedback(producer="console", reason="a receipt that is replayed: kept once, applied once"),),
 )
 REJECTED_EVENTS = Topic(
     name="rejected-events-v1",

@@ -10,13 +10,44 @@ import msgspec
 
 from deploy.oracle.log import Told
 from shared.chain import Cause
-from shared.events import CustomerFact, OrderCancelled, OrderPlaced, OrderRefunded, PageViewed, Tracked
+from shared.events import (
+    ComplaintMade,
+    ContractSet,
+    CustomerFact,
+    DeliveryViewed,
+    OrderCancelled,
+    OrderPlaced,
+    OrderReceived,
+    OrderRefunded,
+    OrderShipped,
+    OrdersViewed,
+    PageViewed,
+    StoreVisited,
+    SurveyAnswered,
+    TicketUpdated,
+    Tracked,
+)
 from shared.shop import DAY
 
 SKEW = 5 * 60_000
 """Milliseconds that a source's clock may run ahead of arrival."""
 RING = 64
 """Event ids remembered per customer for facts that have no key of their own."""
+
+SILENT = (
+    PageViewed,
+    Tracked,
+    OrderShipped,
+    OrderReceived,
+    StoreVisited,
+    OrdersViewed,
+    DeliveryViewed,
+    TicketUpdated,
+    ComplaintMade,
+    SurveyAnswered,
+    ContractSet,
+)
+"""Facts that are kept and tell the next hop nothing."""
 
 Fate = Literal["applied", "duplicate"]
 
@@ -40,7 +71,7 @@ class Taken(msgspec.Struct, frozen=True):
     @property
     def quiet(self) -> bool:
         """It makes no step: nothing goes to the next hop."""
-        return self.fate == "duplicate" or isinstance(self.fact, PageViewed | Tracked)
+        return self.fate == "duplicate" or isinstance(self.fact, SILENT)
 
     @property
     def purchase(self) -> bool:

@@ -52,6 +52,9 @@ def environment(directory: Path, *, addresses: Addresses, secrets: Secrets, scen
         "HUITOU_SANDBOX_SECRETS_FILE": str(secrets.sandbox),
         "HUITOU_SMTP_HOST": HOST,
         "HUITOU_SMTP_PORT": smtp,
+        "HUITOU_INGEST_URL": f"http://{HOST}:{http}",
+        "HUITOU_INGEST_KEY_FILE": str(secrets.write_key),
+        "HUITOU_OPERATORS_FILE": str(secrets.operators),
         "HUITOU_INGEST_CALLBACK": f"http://{HOST}:{http}",
     }
 

@@ -33,6 +33,8 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     """The notifier's accounts; at first those at the sandbox."""
     sandbox: Path
     """The same accounts as the sandbox checks them."""
+    operators: Path
+    """Who may open letters over HTTP: nobody, until somebody is added (`services.console operators`)."""
 
     def read_write_key(self) -> str:
         """`hk_….…`, the user name of HTTP basic authentication at ingest."""
@@ -61,6 +63,7 @@ def ensure(directory: Path) -> Secrets:
         write_key=directory / "write-key",
         providers=directory / "providers.json",
         sandbox=directory / "sandbox.json",
+        operators=directory / "operators.json",
     )
     if not files.keyring.exists():
         Keyring.create(files.keyring)
@@ -68,6 +71,8 @@ def ensure(directory: Path) -> Secrets:
         Pepper.create(files.pepper)
     if not files.write_key.exists():
         create_private(files.write_key, add_key(files.write_keys, SOURCE, [Scope.LIVE, Scope.IMPORT]).encode("ascii"))
+    if not files.operators.exists():
+        create_private(files.operators, b'{"operators":{}}')
     if not files.sandbox.exists():
         create_private(files.sandbox, msgspec.json.encode(_accounts()))
     if not files.providers.exists():

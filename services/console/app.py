@@ -11,9 +11,11 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import DBAPIError
 
+from services.console import letters_api, letters_page
 from services.console.figures import DecisionShown, Reading, per_channel
 from services.console.guard import Guard
 from services.console.lag import LagBoard
+from services.console.letters_api import Letters
 from services.console.pages import FRAGMENTS, Pages
 from services.console.queries import MOST_DECISIONS
 from services.console.texts import LANGUAGES, reason_text
@@ -44,7 +46,9 @@ class Boards(Protocol):
         """The latest look."""
 
 
-def create_app(readings: Readings, lags: Boards, shop: Shop, *, names: frozenset[str] = frozenset()) -> FastAPI:
+def create_app(
+    readings: Readings, lags: Boards, shop: Shop, *, names: frozenset[str] = frozenset(), letters: Letters | None = None
+) -> FastAPI:
     """The application; `names` are host names allowed beside localhost."""
     # The documentation pages of the framework load scripts from elsewhere.
     app = FastAPI(title="Huitou console", docs_url=None, redoc_url=None)
@@ -53,6 +57,9 @@ def create_app(readings: Readings, lags: Boards, shop: Shop, *, names: frozenset
     app.add_exception_handler(OSError, _unavailable)
     _add_api(app, readings, lags, shop)
     _add_pages(app, readings, lags, Pages(shop))
+    if letters is not None:
+        app.include_router(letters_api.routes(letters))
+        app.include_router(letters_page.routes(letters, shop))
     app.mount("/static", StaticFiles(directory=STATIC))
     return app
 

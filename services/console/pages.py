@@ -20,19 +20,24 @@ REASONS_SHOWN: Final = 9
 TYPES_SHOWN: Final = 6
 
 
+def templates() -> Environment:
+    """The console's templates: everything that comes from data is escaped, a name that is missing is an error."""
+    return Environment(
+        loader=PackageLoader("services.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 class Pages:
     """Renders; everything that comes from data is escaped."""
 
     def __init__(self, shop: Shop) -> None:
         """Templates are read when first needed."""
         self._shop, self._zone = shop, parse_zone(shop.zone)
-        self._environment = Environment(
-            loader=PackageLoader("services.console"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._environment = templates()
         self._environment.filters.update(
             grouped=shown.grouped, rate=shown.rate, seconds=shown.seconds, amount=self._amount, at=self._at
         )

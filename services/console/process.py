@@ -9,6 +9,9 @@ import uvicorn
 
 from services.console.app import create_app
 from services.console.lag_watch import LagWatch
+from services.console.letter_desk import Desk
+from services.console.letter_sender import ReplaySender
+from services.console.letters_api import Letters
 from services.console.projector import GROUP, Projector
 from services.console.queries import Queries
 from services.console.settings import ConsoleSettings
@@ -18,7 +21,7 @@ from shared.log import Log
 from shared.streams.clients import group_consumer
 
 LOG = Log(__name__)
-CONNECTIONS = 4
+CONNECTIONS = 8
 MOST_AT_ONCE = 200
 """Requests under way; beyond that browsers hear 503 and ask again."""
 STOP_SECONDS = 3
@@ -28,7 +31,11 @@ async def run(settings: ConsoleSettings) -> None:
     """Serve until SIGTERM or SIGINT. If a part fails, all end: whoever started the process starts it anew."""
     engine = connect(settings.database_url, connections=CONNECTIONS)
     watch = LagWatch(settings.kafka)
-    app = create_app(Queries(engine, clock.now_ms), watch, settings.shop(), names=settings.names())
+    sender = ReplaySender(settings.kafka, settings.ingest_url, settings.ingest_key_file)
+    desk = Desk(engine, settings.opener(), sender, now_ms=clock.now_ms)
+    letters = Letters(engine, desk, settings.operators_file)
+    readings = Queries(engine, clock.now_ms)
+    app = create_app(readings, watch, settings.shop(), names=settings.names(), letters=letters)
     config = uvicorn.Config(
         app,
         host=settings.console_host,

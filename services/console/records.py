@@ -8,13 +8,31 @@ from typing import Any, Final, NamedTuple, Protocol, get_args, get_type_hints
 
 import msgspec
 
+from services.console.letters import Letter, dead, rejected
 from shared.chain import SegmentChanged, SegmentSnapshot
 from shared.events import CustomerFact, MessageReported
 from shared.outreach import CandidateDecided, DeliveryDecided, OutreachCommand, SendMessage
-from shared.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, OUTREACH_DECISIONS, SEGMENT_CHANGES, SEGMENTS
+from shared.topics import (
+    CUSTOMER_EVENTS,
+    DEAD_LETTERS,
+    OUTREACH_COMMANDS,
+    OUTREACH_DECISIONS,
+    REJECTED_EVENTS,
+    SEGMENT_CHANGES,
+    SEGMENTS,
+)
 
 TOPICS: Final = tuple(
-    topic.name for topic in (CUSTOMER_EVENTS, SEGMENTS, SEGMENT_CHANGES, OUTREACH_COMMANDS, OUTREACH_DECISIONS)
+    topic.name
+    for topic in (
+        CUSTOMER_EVENTS,
+        SEGMENTS,
+        SEGMENT_CHANGES,
+        OUTREACH_COMMANDS,
+        OUTREACH_DECISIONS,
+        DEAD_LETTERS,
+        REJECTED_EVENTS,
+    )
 )
 FACTS: Final = frozenset(str(fact.__struct_config__.tag) for fact in get_args(CustomerFact))
 """Types of facts; hand-over records repeat facts that were counted where they arrived."""
@@ -120,6 +138,7 @@ class Batch:
         self.changes: dict[str, list[Changed]] = defaultdict(list)
         self.messages: dict[str, Message] = {}
         self.decisions: dict[str, Decision] = {}
+        self.letters: dict[str, Letter] = {}
         self.unreadable = 0
 
 
@@ -238,12 +257,29 @@ def _take_snapshot(batch: Batch, record: Record, _: bool) -> None:  # noqa: FBT0
         )
 
 
+def _take_dead(batch: Batch, record: Record, _: bool) -> None:  # noqa: FBT001
+    _add_letter(batch, dead(record))
+
+
+def _take_rejected(batch: Batch, record: Record, _: bool) -> None:  # noqa: FBT001
+    _add_letter(batch, rejected(record))
+
+
+def _add_letter(batch: Batch, told: Letter) -> None:
+    """The first telling stays, with the latest arrival: an event that is sent and refused again is news."""
+    first = batch.letters.setdefault(told.id, told)
+    if told.arrived > first.arrived:
+        batch.letters[told.id] = first._replace(arrived=told.arrived)
+
+
 _TAKERS: Final[dict[str, Any]] = {
     CUSTOMER_EVENTS.name: _take_front,
     OUTREACH_COMMANDS.name: _take_command,
     OUTREACH_DECISIONS.name: _take_decision,
     SEGMENT_CHANGES.name: _take_change,
     SEGMENTS.name: _take_snapshot,
+    DEAD_LETTERS.name: _take_dead,
+    REJECTED_EVENTS.name: _take_rejected,
 }
 
 

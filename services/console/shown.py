@@ -52,3 +52,12 @@ def day_and_time(ms: int, zone: ZoneInfo) -> str:
 def day_and_second(ms: int, zone: ZoneInfo) -> str:
     """2025-11-08 14:00:05."""
     return f"{moment(ms, zone):%Y-%m-%d %H:%M:%S}"
+
+
+def printable(text: str) -> str:
+    """The text with everything that a terminal or a page might obey, or not show, written as an escape."""
+    return "".join(each if each == " " or each.isprintable() else _escaped(each) for each in text)
+
+
+def _escaped(each: str) -> str:
+    return f"\\x{ord(each):02x}" if ord(each) < 256 else f"\\u{ord(each):04x}"

@@ -17,15 +17,19 @@ from services.console.tables import (
     customer,
     decision,
     event_second,
+    letter,
     logical_clock,
     message,
     stream_position,
 )
+from shared.topics import DEAD_LETTERS
 
 WRITER_LOCK: Final = 0x4855_4954_434F
 """Advisory lock: one batch at a time, also while a rebalance lets two projectors overlap."""
 KEPT_SECONDS: Final = 900
 """How long the events of one second are kept by themselves."""
+KEPT_LETTERS_MS: Final = int(DEAD_LETTERS.config["retention.ms"])
+"""As long as their topics keep them: sealed contents are not kept for ever."""
 
 
 def connect(database_url: str, *, connections: int) -> AsyncEngine:
@@ -52,12 +56,15 @@ class Store:
             batch = read(await _positions(connection))
             if batch.positions:
                 await _write(connection, project(batch, await _known(connection, batch)))
+                await _put_letters(connection, batch)
                 await _move_on(connection, batch)
         return batch
 
     async def forget(self, before_ms: int) -> None:
-        """Drop the single seconds that are long past; totals stay."""
+        """Drop the single seconds that are long past (totals stay), and letters that the log has forgotten."""
         async with self._engine.begin() as connection:
+            gone = letter.c.told_at < before_ms - KEPT_LETTERS_MS
+            await connection.execute(sa.delete(letter).where(gone))
             old = event_second.c.second < before_ms // 1000 - KEPT_SECONDS
             await connection.execute(sa.delete(event_second).where(old))
 
@@ -98,6 +105,18 @@ async def _write(connection: AsyncConnection, rows: Rows) -> None:
         await connection.execute(sa.delete(customer).where(customer.c.customer.in_(rows.gone)))
     for name, amounts in rows.amounts.items():
         await _add(connection, COUNTS[name], amounts)
+
+
+async def _put_letters(connection: AsyncConnection, batch: Batch) -> None:
+    """Insert those that are new; of one told again only the arrival may be later."""
+    statement = insert(letter)
+    later = sa.func.greatest(letter.c.arrived, statement.excluded.arrived)
+    told_again = statement.on_conflict_do_update(
+        index_elements=[letter.c.id],
+        set_={"arrived": later},
+        where=letter.c.arrived < statement.excluded.arrived,
+    )
+    await _execute(connection, told_again, letter, list(batch.letters.values()))
 
 
 async def _put(connection: AsyncConnection, table: sa.Table, rows: Collection[Sequence[Any]]) -> None:

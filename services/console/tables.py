@@ -59,6 +59,34 @@ decision = _table(
     sa.Column("partition", sa.BigInteger),
     sa.Column("offset", sa.BigInteger),
 )
+letter = _table(
+    "letter",
+    _key("id"),
+    sa.Column("topic", sa.Text),
+    sa.Column("partition", sa.BigInteger),
+    sa.Column("offset", sa.BigInteger),
+    sa.Column("key", sa.LargeBinary),
+    sa.Column("customer", sa.Text),
+    sa.Column("service", sa.Text),
+    sa.Column("source", sa.Text),
+    sa.Column("path", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("arrived", sa.BigInteger),
+    sa.Column("told_at", sa.BigInteger),
+    sa.Column("sealed", sa.Text),
+)
+letter_action = sa.Table(
+    "letter_action",
+    sa.MetaData(schema="audit"),
+    _key("number", sa.BigInteger),
+    sa.Column("letter", sa.Text),
+    sa.Column("action", sa.Text),
+    sa.Column("operator", sa.Text),
+    sa.Column("at", sa.BigInteger),
+    sa.Column("arrived", sa.BigInteger),
+    sa.Column("detail", sa.Text),
+)
+"""Only ever appended to; it stays when the console's schema is made anew."""
 
 population = _table(
     "population",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 from starlette.responses import Response
 
-from services.ingest.intake import Outcome
+from services.ingest.idempotency import Answer
+from services.ingest.typed_desk import Result, Status
 
 RETRY_AFTER_SECONDS: Final = 5
 _JSON: Final = "application/json"
@@ -25,16 +26,24 @@ def error(status: int, code: str, message: str, **more: str) -> Response:
     return answer(status, {"code": code, "message": message} | more, headers)
 
 
-def per_item(outcomes: Sequence[Outcome]) -> Response:
-    """200 if all were accepted, 422 if none, else 207; the results stand in the order of the items."""
-    results = [_result(outcome) for outcome in outcomes]
-    refused = sum(outcome.refusal is not None for outcome in outcomes)
-    status = 200 if not refused else 422 if refused == len(outcomes) else 207
-    return answer(status, {"accepted": len(outcomes) - refused, "rejected": refused, "results": results})
+def replayed(earlier: Answer) -> Response:
+    """An earlier answer once more."""
+    return Response(earlier.body, earlier.status, headers={"Idempotency-Replayed": "true"}, media_type=_JSON)
 
 
-def _result(outcome: Outcome) -> dict[str, Any]:
-    if outcome.refusal is None:
-        return {"id": outcome.id, "status": "accepted"}
-    refusal = {"path": outcome.refusal.path, "reason": outcome.refusal.reason}
-    return {"id": outcome.id, "status": "rejected", "error": refusal}
+def per_item(results: Sequence[Result]) -> Response:
+    """200 if every event is stored, 207 if some are, else 409 (all of them conflicts) or 422; results in the events' order."""
+    counts = {status: sum(result.status == status for result in results) for status in get_args(Status)}
+    stored = counts["accepted"] + counts["duplicate"]
+    refused = 409 if counts["conflict"] == len(results) else 422
+    code = refused if not stored else 200 if stored == len(results) else 207
+    return answer(code, counts | {"results": [_result(result) for result in results]})
+
+
+def _result(result: Result) -> dict[str, Any]:
+    told: dict[str, Any] = {"id": result.id, "status": result.status}
+    if result.error is not None:
+        told["error"] = result.error._asdict()
+    if result.warnings:
+        told["warnings"] = [warning._asdict() for warning in result.warnings]
+    return told

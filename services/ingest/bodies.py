@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -13,6 +14,7 @@ from services.ingest.strict_json import STANDARD, BodyTooLargeError, JsonRefused
 
 READ_SECONDS: Final = 30.0
 _GZIP: Final = b"\x1f\x8b"
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
 
 class BodyTooSlowError(Exception):
@@ -56,3 +58,9 @@ def bearer(request: Request) -> str:
     """The token of `Authorization: Bearer`, or ""."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def traceparent(request: Request) -> str:
+    """The trace context, if it is one."""
+    given = request.headers.get("traceparent", "")
+    return given if _TRACEPARENT.fullmatch(given) else ""

@@ -51,6 +51,7 @@ _PHONE: Final = re.compile(r"(?<![0-9A-Za-z])(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[-
 _SHORTEST: Final = 5
 _SHORTEST_NAME: Final = 6
 _CUT: Final = object()
+_MASK: Final = "***"
 
 
 class Known(NamedTuple):
@@ -106,6 +107,15 @@ def cut(values: dict[str, Any], known: Known, *, person: bool = False) -> dict[s
 def holds_contact(text: str, known: Known) -> bool:
     """Whether a text holds a known contact value, or what looks like an address or a mobile number."""
     return _holds(text, known)
+
+
+def masked(text: str, known: Known) -> str:
+    """A free text with `***` in place of contact data; empty where that cannot be done."""
+    if not _holds(text, known):
+        return text
+    for pattern in (_EMAIL, _PHONE, *(re.compile(re.escape(value), re.IGNORECASE) for value in known.inside)):
+        text = pattern.sub(_MASK, text)
+    return "" if _holds(text, known) else text
 
 
 def _cut(value: object, known: Known, *, person: bool) -> Any:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import date
 from typing import Final, TypeVar, final
 
 from services.ingest.money import minor_units
 from shared.instants import parse_instant
 
 LONGEST_TEXT: Final = 256
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _T = TypeVar("_T")
 
 
@@ -47,8 +50,15 @@ class Fields:
             self._left.pop(name, None)
 
     def text(self, *names: str, default: str | None = None, longest: int = LONGEST_TEXT) -> str:
-        """A text of 1 to `longest` characters; whole numbers count as their digits. Required without a default."""
-        return self._read(names, default, lambda value: as_text(value, longest))
+        """A text of 1 to `longest` characters; whole numbers count as their digits. Required without a default.
+
+        With a default an empty text counts as none: programs send fields that they have no value for.
+        """
+
+        def text(value: object) -> str:
+            return default if value == "" and default is not None else as_text(value, longest)
+
+        return self._read(names, default, text)
 
     def amount(self, *names: str, exponent: int, default: int | None = None) -> int:
         """Minor units, not below zero."""
@@ -123,6 +133,17 @@ class Fields:
 
     def _at(self, name: str) -> str:
         return f"{self._path}.{name}" if self._path else name
+
+
+def as_day(text: str) -> str:
+    """The text, if it is a calendar day YYYY-MM-DD; ValueError otherwise."""
+    try:
+        if _DAY.fullmatch(text) is not None:
+            date.fromisoformat(text)
+            return text
+    except ValueError:
+        pass
+    raise ValueError("must be a date such as 2026-12-31")
 
 
 def as_text(value: object, longest: int = LONGEST_TEXT) -> str:

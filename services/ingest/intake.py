@@ -56,9 +56,11 @@ class Intake:
         received_at = self._now_ms()
         request = Request(source, self._keyring, self._memory, received_at=received_at, links=self._links)
 
+        if kind:  # so that a refused message is kept with the type that its path gave it
+            items = [item | {"type": kind} if isinstance(item, dict) else item for item in items]
+
         def take(item: object) -> Taken:
-            message = item | {"type": kind} if kind and isinstance(item, dict) else item
-            return segment.take(message, self._desk, source=source, received_at=received_at)
+            return segment.take(item, self._desk, source=source, received_at=received_at)
 
         outcomes = [_taken(request, item, take, traceparent) for item in items]
         refused = [index for index, outcome in enumerate(outcomes) if outcome.refusal is not None]
@@ -81,6 +83,10 @@ class Intake:
         outcomes = [_taken(request, item, take, traceparent) for item in items]
         await self._publish(request)
         return outcomes
+
+    def now_ms(self) -> int:
+        """Wall time, ms."""
+        return self._now_ms()
 
     async def ready(self) -> bool:
         """Whether the broker answers."""

@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final
 
 import msgspec
 
 from services.ingest.cutting import cut
+from services.ingest.envelope import Envelope
 from services.ingest.fields import Fields
 from services.ingest.identifiers import Kind
 from services.ingest.people import Desk, Named, Person, Taken, consent_facts, consents, kept_traits, person
+from services.ingest.segment_tracks import fact_of, level_told, tracked
 from shared.codec import encode
-from shared.events import (
-    Fact,
-    Line,
-    OrderCancelled,
-    OrderPlaced,
-    OrderRefunded,
-    PageViewed,
-    ProductViewed,
-    Tracked,
-    TraitsSet,
-)
+from shared.events import Fact, PageViewed, TraitsSet
 from shared.ids import derived_id, hash64
 
 LONGEST_ID: Final = 128
 KINDS: Final = ("track", "identify", "page", "screen", "group", "alias")
-ORDER_KINDS: Final = ("first", "repeat", "renewal", "upsell")
 _PLUMBING: Final = ("sentAt", "receivedAt", "channel", "version", "_metadata", "writeKey", "integrations")
 """What SDKs say about themselves and the transport."""
-
-
-class Envelope(NamedTuple):
-    """What every message says, read."""
-
-    desk: Desk
-    person: Person
-    id: str
-    at: int
-    source: str
-
-    @property
-    def common(self) -> dict[str, Any]:
-        """The fields that every fact carries."""
-        return {"id": self.id, "at": self.at, "source": self.source, "contacts": self.person.fields}
 
 
 def take(message: object, desk: Desk, *, source: str, received_at: int) -> Taken:
@@ -84,8 +59,9 @@ def _facts(kind: str, envelope: Envelope, fields: Fields, body: Fields) -> list[
         return [_page(envelope, fields, body)]
     if kind == "track":
         name = fields.text("event")
-        return [_TRACKS.get(name.lower(), _other(name))(envelope, body)]
-    return [_other(kind)(envelope, body)]
+        level = level_told(body, envelope)
+        return [fact_of(name, envelope, body), *level]
+    return [tracked(kind, envelope, body)]
 
 
 def _identify(envelope: Envelope, traits: Fields) -> list[Fact]:
@@ -98,94 +74,6 @@ def _page(envelope: Envelope, fields: Fields, properties: Fields) -> Fact:
     name = fields.text("name", default="") or properties.text("name", default="")
     seen = cut({"title": name, "path": properties.text("path", default="", longest=2_000)}, envelope.person.known)
     return PageViewed(**envelope.common, name=seen.get("title", ""), path=seen.get("path", ""))
-
-
-def _order(envelope: Envelope, properties: Fields, version: int) -> Fact:
-    shop = envelope.desk.shop
-    kind = properties.text("kind", default="")
-    return OrderPlaced(
-        **envelope.common,
-        order_id=properties.text("order_id", "orderId"),
-        amount=properties.amount("total", exponent=shop.exponent),
-        currency=_currency(envelope, properties),
-        version=properties.integer("version", "order_version", least=1, default=version),
-        kind=cast("Any", kind if kind in ORDER_KINDS else ""),
-        channel=properties.text("channel", default=""),
-        shop_id=properties.text("shop_id", default=""),
-        guide_id=properties.text("guide_id", default=""),
-        discount=properties.amount("discount", exponent=shop.exponent, default=0),
-        coupon=properties.text("coupon", default=""),
-        lines=tuple(_line(product, shop.exponent) for product in properties.sections("products")),
-    )
-
-
-def _line(product: Fields, exponent: int) -> Line:
-    quantity = product.integer("quantity", least=0, greatest=10**6, default=1)
-    return Line(
-        product=product.text("product_id", "sku"),
-        quantity=quantity,
-        amount=quantity * product.amount("price", exponent=exponent, default=0),
-        category=product.text("category", default=""),
-    )
-
-
-def _order_completed(envelope: Envelope, properties: Fields) -> Fact:
-    return _order(envelope, properties, 1)
-
-
-def _order_updated(envelope: Envelope, properties: Fields) -> Fact:
-    """An update that names no version counts by its instant: above 1, and the later one wins."""
-    return _order(envelope, properties, envelope.at)
-
-
-def _order_refunded(envelope: Envelope, properties: Fields) -> Fact:
-    return OrderRefunded(
-        **envelope.common,
-        refund_id=properties.text("refund_id", default="") or envelope.id,
-        order_id=properties.text("order_id", "orderId", default=""),
-        amount=properties.amount("refund_amount", "amount", "total", exponent=envelope.desk.shop.exponent),
-        currency=_currency(envelope, properties),
-    )
-
-
-def _order_cancelled(envelope: Envelope, properties: Fields) -> Fact:
-    return OrderCancelled(**envelope.common, order_id=properties.text("order_id", "orderId"))
-
-
-def _product(envelope: Envelope, properties: Fields) -> Fact:
-    return ProductViewed(
-        **envelope.common,
-        product=properties.text("product_id", "sku"),
-        category=properties.text("category", default=""),
-        session=properties.text("session_id", default=""),
-    )
-
-
-def _other(name: str) -> Callable[[Envelope, Fields], Fact]:
-    def tracked(envelope: Envelope, properties: Fields) -> Fact:
-        values = dict(properties.rest())
-        properties.rest().clear()
-        return Tracked(**envelope.common, name=name, properties=cut(values, envelope.person.known))
-
-    return tracked
-
-
-_TRACKS: Final[dict[str, Callable[[Envelope, Fields], Fact]]] = {
-    "order completed": _order_completed,
-    "order updated": _order_updated,
-    "order refunded": _order_refunded,
-    "order cancelled": _order_cancelled,
-    "product viewed": _product,
-    "product visible": _product,
-}
-
-
-def _currency(envelope: Envelope, properties: Fields) -> str:
-    """The shop's: amounts in another cannot be added to its own."""
-    shop = envelope.desk.shop
-    if properties.text("currency", default=shop.currency).upper() != shop.currency:
-        raise properties.refuse("currency", f"must be the shop's, {shop.currency}")
-    return shop.currency
 
 
 def _traits_of(context: Fields) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from services.notifier.bell import Bell, keep_turning
 from services.notifier.channels.contract import Channel, ChannelName
 from services.notifier.channels.templates import TemplateBook
 from services.notifier.contacts import Writer
+from services.notifier.lookout import Lookout
 from services.notifier.outbox import Outbox
 from services.notifier.providers import open_channels, read_providers
 from services.notifier.publisher import Publisher
@@ -26,6 +27,10 @@ from shared.streams.clients import group_consumer, producer
 LOG = Log(__name__)
 IDLE_S = 0.25
 """Longest wait of a loop that found nothing to do."""
+SENDERS_IDLE_S = 5.0
+"""The same for senders, whom the lookout wakes."""
+RECONCILE_EACH = 4
+"""Idle waits of the others to one of the reconciler, whose work is minutes old or comes with a ring."""
 PUBLISH_IDLE_S = 0.1
 
 
@@ -83,11 +88,12 @@ async def serve(
         outer.create_task(keep_turning(publisher.turn, published, idle_s=min(idle_s, PUBLISH_IDLE_S)))
         async with asyncio.TaskGroup() as group:
             group.create_task(reader.run(bell))
-            group.create_task(keep_turning(reconciler.turn, bell, idle_s=idle_s))
+            group.create_task(keep_turning(reconciler.turn, bell, idle_s=RECONCILE_EACH * idle_s))
+            group.create_task(keep_turning(Lookout(outbox, tuple(channels), bell).turn, bell, idle_s=idle_s))
             for name, channel in channels.items():
                 for _ in range(settings.workers):
                     sender = Sender(outbox, name, channel, writer, batch=settings.batch, send_s=settings.send_seconds)
-                    group.create_task(keep_turning(sender.turn, bell, idle_s=idle_s))
+                    group.create_task(keep_turning(sender.turn, bell, idle_s=max(idle_s, SENDERS_IDLE_S)))
         published.stop()
     while await publisher.turn():
         pass

@@ -20,8 +20,6 @@ REPORTED = frozenset(get_args(get_type_hints(MessageReported)["status"]))
 """States that the trigger engine must hear of: those that a message fact can name."""
 DECIDED = frozenset(State) - {State.PENDING, State.SENDING, State.UNKNOWN, State.AWAITING_STAFF}
 """States in which the notifier has made up its mind."""
-LONGEST_DEAD = 500_000
-"""Bytes of a dead record that are kept: sealed and in base64 they fit into a record."""
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,11 +61,6 @@ def reports(command: SendMessage, state: State, reason: str, at: int) -> list[Pu
         )
         found.append(_publication(OUTREACH_DECISIONS.name, command.customer, "delivery.decided", decided))
     return found
-
-
-def dead_letter_field(topic: str, partition: int, offset: int) -> str:
-    """Field under which a dead record's bytes are sealed."""
-    return f"{topic}/{partition}/{offset}"
 
 
 def buried(*, where: tuple[str, int, int], key: str, reason: str, arrived: int, sealed: bytes) -> Publication:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 import msgspec
 
-from services.notifier.facts import LONGEST_DEAD, Publication, buried, dead_letter_field
+from services.notifier.facts import Publication, buried
+from shared.deadletters import LONGEST_SEALED, SEALED_AS, reason_of, sealed_field
 from shared.events import ContactPoint
 from shared.outreach import CancelMessage, OutreachCommand, SendMessage
+from shared.streams import poison_limit
 from shared.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
 
 Seal = Callable[[str, str, bytes], bytes]
 """As Keyring.seal_bytes: alias, field, value."""
 _LARGEST = 2**63 - 1
-_QUOTED = re.compile("'.*'", re.DOTALL)
 
 
 class Record(Protocol):
@@ -61,6 +62,8 @@ class Batch(msgspec.Struct, kw_only=True):
     dead: list[Publication] = []
     positions: dict[tuple[str, int], int] = {}
     """Next offset by topic and partition."""
+    balances: dict[tuple[str, int], int] = {}
+    """Failures beyond successes by topic and partition (shared/streams/poison_limit.py)."""
     logical_now: int = 0
     """The largest `decided_at`."""
 
@@ -74,15 +77,24 @@ _decode_contact = msgspec.json.Decoder(ContactPoint).decode
 _decode_receipt = msgspec.json.Decoder(ReceiptLine).decode
 
 
-def read_batch(records: Iterable[Record], seal: Seal) -> Batch:
-    """Sort records of the notifier's three topics; one that cannot be read becomes a dead letter, the rest goes on."""
+def read_batch(
+    records: Iterable[Record], seal: Seal, balances: Mapping[tuple[str, int], int] = MappingProxyType({})
+) -> Batch:
+    """Sort records of the notifier's three topics; one that cannot be read becomes a dead letter, the rest goes on.
+
+    `balances`: where each partition stood before.
+    """
     batch = Batch()
     for record in records:
-        batch.positions[record.topic, record.partition] = record.offset + 1
+        place = (record.topic, record.partition)
+        batch.positions[place] = record.offset + 1
+        balance = batch.balances.get(place, balances.get(place, 0))
         try:
             _read(record, batch)
+            batch.balances[place] = poison_limit.succeeded(balance)
         except (msgspec.DecodeError, UnicodeDecodeError, _UnstorableError) as error:
             batch.dead.append(_bury(record, error, seal))
+            batch.balances[place] = poison_limit.failed(balance)
     return batch
 
 
@@ -139,13 +151,7 @@ def _bury(record: Record, error: Exception, seal: Seal) -> Publication:
     return buried(
         where=where,
         key=(record.key or b"").decode(errors="replace").replace("\0", "\ufffd"),
-        reason=_reason(error),
+        reason=reason_of(error),
         arrived=record.timestamp,
-        sealed=seal("dead-letter", dead_letter_field(*where), (record.value or b"")[:LONGEST_DEAD]),
+        sealed=seal(SEALED_AS, sealed_field(*where), (record.value or b"")[:LONGEST_SEALED]),
     )
-
-
-def _reason(error: Exception) -> str:
-    # A Unicode error would show bytes of the record, and msgspec quotes values that are none of those expected.
-    text = "" if isinstance(error, UnicodeDecodeError) else ": " + _QUOTED.sub("'…'", str(error))
-    return f"{type(error).__name__.removeprefix('_')}{text}"[:500]

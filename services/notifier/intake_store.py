@@ -19,10 +19,10 @@ from services.notifier.tables import (
 )
 
 
-async def read_positions(connection: AsyncConnection) -> dict[tuple[str, int], int]:
-    """Next offset to read, by topic and partition, as the last committed batch left it."""
+async def read_positions(connection: AsyncConnection) -> dict[tuple[str, int], tuple[int, int]]:
+    """Next offset to read and balance of poison, by topic and partition, as the last committed batch left them."""
     rows = await connection.execute(sa.select(stream_position))
-    return {(row.topic, row.partition): row.next_offset for row in rows}
+    return {(row.topic, row.partition): (row.next_offset, row.balance) for row in rows}
 
 
 async def write(connection: AsyncConnection, batch: Batch) -> list[Row]:
@@ -93,14 +93,19 @@ def _contact(held: Contact) -> dict[str, object]:
 
 async def _write_positions(connection: AsyncConnection, batch: Batch) -> None:
     put = insert(stream_position)
+    stored, new = stream_position.c, put.excluded
     # A member that has lost the partition without knowing must not set the position back.
+    ahead = new.next_offset >= stored.next_offset
     put = put.on_conflict_do_update(
         index_elements=["topic", "partition"],
-        set_={"next_offset": sa.func.greatest(stream_position.c.next_offset, put.excluded.next_offset)},
+        set_={
+            "next_offset": sa.func.greatest(stored.next_offset, new.next_offset),
+            "balance": sa.case((ahead, new.balance), else_=stored.balance),
+        },
     )
     rows = [
-        {"topic": topic, "partition": partition, "next_offset": offset}
-        for (topic, partition), offset in sorted(batch.positions.items())
+        {"topic": topic, "partition": number, "next_offset": offset, "balance": batch.balances.get((topic, number), 0)}
+        for (topic, number), offset in sorted(batch.positions.items())
     ]
     await connection.execute(put, rows)
 

@@ -13,6 +13,7 @@ from services.notifier.intake import Batch, Seal, read_batch
 from services.notifier.outbox import Outbox
 from services.notifier.state import Move, State
 from shared.log import Log
+from shared.streams.poison_limit import check_balance
 from shared.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
 
 LOG = Log(__name__)
@@ -39,6 +40,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._restored = restored
         self._fresh = False
         self._contacts_until: dict[TopicPartition, int] = {}
+        self._balances: dict[tuple[str, int], int] = {}
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Nothing to hand over: whoever comes next starts from the database."""
@@ -64,10 +66,13 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             await self._seek()
             return
         if fetched:
-            batch = read_batch((record for records in fetched.values() for record in records), self._seal)
+            records = (record for found in fetched.values() for record in found)
+            batch = read_batch(records, self._seal, self._balances)
+            check_balance(sum((self._balances | batch.balances).values()), len(batch.dead))
             await self._write(batch)
+            self._balances |= batch.balances
             await self._commit(batch)
-            if batch.commands:
+            if batch.commands or batch.receipts:
                 bell.ring()
         if self._contacts_until:
             await self._let_commands_in()
@@ -94,8 +99,10 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         committed = {partition: await self._consumer.committed(partition) for partition in assigned}
         async with self._outbox.begin() as transaction:
             stored = await intake_store.read_positions(transaction.connection)
+        self._balances = {}
         for partition in assigned:
-            start = stored.get((partition.topic, partition.partition), 0)
+            place = (partition.topic, partition.partition)
+            start, self._balances[place] = stored.get(place, (0, 0))
             ahead = committed[partition] or 0
             if ahead > start:
                 if self._restored == "refuse":

@@ -61,6 +61,7 @@ class Transaction:
 
     def __init__(self, connection: AsyncConnection, guards_off: frozenset[str] = frozenset()) -> None:
         self.connection, self._off = connection, guards_off
+        self._free = [State.PENDING, State.SENDING] if "lease" in guards_off else [State.PENDING]
 
     async def logical_now(self) -> int:
         """The largest `decided_at` that was read so far."""
@@ -70,9 +71,15 @@ class Transaction:
         """Scopes of the kill switches that are on."""
         return frozenset(await self.connection.scalars(sa.select(kill_switch.c.scope)))
 
+    async def any_pending(self, channels: Sequence[str]) -> bool:
+        """Whether a command of these channels may be looked at now."""
+        due = sa.exists().where(
+            outbox.c.state.in_(self._free), outbox.c.channel.in_(channels), outbox.c.not_before <= db_now()
+        )
+        return bool(await self.connection.scalar(sa.select(due)))
+
     async def lock_pending(self, channel: str, *, limit: int, without: Collection[str]) -> list[tuple[Row, Checks]]:
         """Pending commands of a channel that may be looked at, locked; none of the rules `without`."""
-        free = [State.PENDING, State.SENDING] if "lease" in self._off else [State.PENDING]
         silent = (
             sa.select(suppression.c.reason)
             .where(
@@ -90,7 +97,7 @@ class Transaction:
             .outerjoin(
                 contact_point, (contact_point.c.alias == outbox.c.alias) & (contact_point.c.field == outbox.c.field)
             )
-            .where(outbox.c.state.in_(free), outbox.c.channel == channel, outbox.c.not_before <= db_now())
+            .where(outbox.c.state.in_(self._free), outbox.c.channel == channel, outbox.c.not_before <= db_now())
             .order_by(outbox.c.not_before)
             .limit(limit)
             .with_for_update(of=outbox, skip_locked=True)

@@ -89,6 +89,7 @@ stream_position = sa.Table(
     _key("topic"),
     _key("partition", sa.BigInteger),
     sa.Column("next_offset", sa.BigInteger),
+    sa.Column("balance", sa.BigInteger),
 )
 logical_clock = sa.Table("logical_clock", _metadata, _key("one", sa.BigInteger), sa.Column("now_ms", sa.BigInteger))
 receipt = sa.Table(

@@ -56,7 +56,7 @@ class ProfileFold:
         raise ValueError(f"schema: version {schema} of the profile state is not known here, only {self.schema} is")
 
     def on_record(self, state: State, record: CustomerFact, context: Context) -> Outcome[State] | None:
-        """The step of a fact, after those of what left the window before it; none for page views and tracked events."""
+        """The step of a fact, after those of what left the window before it; none for facts that are only kept."""
         alias = context.alias or context.key
         at = self._clamped(record.at, context)
         now = max(context.clock, state.now, at)

@@ -116,7 +116,7 @@ def _ringed(state: State, fact: Fact, where: Where) -> Taken | None:
         return None
     ring = (state.ring + seen)[-RING * DIGEST :]
     kind: Any = type(fact)
-    if kind not in _RINGED:  # page views and tracked events: remembered, nothing more
+    if kind not in _RINGED:  # page views, tracked and kept facts: remembered, nothing more
         return Taken(_replace(state, ring=ring))
     taken: Taken = _RINGED[kind](_replace(state, ring=ring), fact, where)
     return taken

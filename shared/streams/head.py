@@ -109,6 +109,8 @@ class PartitionValues(msgspec.Struct, frozen=True, array_like=True):
     clock: int = 0
     broadcasts: dict[str, tuple[bytes, int]] = {}
     """Tag → the broadcast in force and the clock when it came into force."""
+    balance: int = 0
+    """Failures beyond successes (shared/streams/poison_limit.py): a restart must not forget them."""
 
 
 PARTITION_KEY = b"\xff partition"

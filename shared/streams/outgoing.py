@@ -8,7 +8,7 @@ from typing import Any, Final, Generic
 
 from shared import codec
 from shared.chain import Origin
-from shared.deadletters import DeadLetter
+from shared.deadletters import LONGEST_SEALED, SEALED_AS, DeadLetter, reason_of, sealed_field
 from shared.partitioning import partition_of
 from shared.streams.batch import Emit, Record
 from shared.streams.entry import Entry
@@ -84,7 +84,7 @@ class Outgoing(Generic[S]):
 
     def bury(self, record: Record, error: Exception, customer: str | None = None) -> None:
         """The record as a dead letter: where it stood, why, its bytes sealed."""
-        where = f"{self._fold.input}/{self._partition}/{record.offset}"
+        where = sealed_field(self._fold.input, self._partition, record.offset)
         key = (record.key or b"")[:KEY_LIMIT]
         letter = DeadLetter(
             service=self._fold.name,
@@ -92,9 +92,9 @@ class Outgoing(Generic[S]):
             partition=self._partition,
             offset=record.offset,
             customer=customer if customer is not None else key.decode(errors="replace"),
-            reason=f"{type(error).__name__}: {error}"[:500],
+            reason=reason_of(error),
             arrived=record.timestamp,
-            sealed=self._seal("dead-letter", where, (record.value or b"")[: MAX_RECORD // 2]),
+            sealed=self._seal(SEALED_AS, where, (record.value or b"")[:LONGEST_SEALED]),
         )
         buried = Emit(DEAD_LETTERS.name, self._partition, None if record.key is None else key, codec.encode(letter))
         self.letters.append(buried)

@@ -24,7 +24,7 @@ from shared.chain import (
     Tick,
     Unlinked,
 )
-from shared.streams import linking, unlinking
+from shared.streams import linking, poison_limit, unlinking
 from shared.streams.batch import Batch, Counts, Emit, Record
 from shared.streams.entry import Entry
 from shared.streams.fold import Context, Fold, Outcome, S
@@ -63,6 +63,7 @@ class Partition(Generic[S]):
         self._in_force = InForce(fold, off)
         self._applied: Record | None = None
         self._quiet, self._since = True, 0
+        self.balance = 0
         self._rest: Iterator[Emit] = iter(())
         self._checkpoint = False
 
@@ -76,6 +77,7 @@ class Partition(Generic[S]):
             if values.next < self.next and not last_wins:
                 return False
             self.next, self._last, self.clock = values.next, values.last, values.clock
+            self.balance = values.balance
             self._in_force.restore(values.broadcasts)
             return True
         if last_wins:
@@ -146,7 +148,8 @@ class Partition(Generic[S]):
             self.counts.fenced += 1
             return
         if entry.frozen:
-            self._poison(record, ValueError("the customer's state is frozen: it is above the limit"))
+            frozen = ValueError("the customer's state is frozen: it is above the limit")
+            self._poison(record, frozen, counts=False)
             return
         place = entry.origin if inner else origin
         mark = linking.mark_of(decoded)
@@ -232,6 +235,7 @@ class Partition(Generic[S]):
                 raise
             self._poison(taken.record, error, customer=entry.name)
             return False
+        self.balance = poison_limit.succeeded(self.balance)
         if outcome is None:
             self.counts.duplicates += 1
             if links is not entry.links:
@@ -377,8 +381,10 @@ class Partition(Generic[S]):
         self._quiet = False
         self.memory.touch(entry, place)
 
-    def _poison(self, record: Record, error: Exception, customer: str | None = None) -> None:
+    def _poison(self, record: Record, error: Exception, customer: str | None = None, *, counts: bool = True) -> None:
+        """`counts`: it speaks against the code that runs (a frozen customer, known and bounded, does not)."""
         self.counts.poison += 1
+        self.balance = poison_limit.failed(self.balance) if counts else self.balance
         self._quiet = False
         self._out.bury(record, error, customer)
 
@@ -398,7 +404,7 @@ class Partition(Generic[S]):
         """Everything since the last drain, as effects; the partition's memory already holds the new state."""
         self._out.emits += self._rest
         customers = list(self.memory.changed())
-        values = PartitionValues(self.next, self._last, self.clock, self._in_force.kept)
+        values = PartitionValues(self.next, self._last, self.clock, self._in_force.kept, self.balance)
         emits, letters = self._out.take()
         batch = Batch(
             emits=emits + letters,

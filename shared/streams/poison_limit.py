@@ -1,4 +1,4 @@
-"""How much poison is too much: a share of the records of the last minute; knows no record."""
+"""How much poison is too much: a share of the last minute's records, and a balance that outlives the process; knows no record."""
 
 from __future__ import annotations
 
@@ -7,6 +7,33 @@ from collections import deque
 from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
 
 WINDOW_SECONDS = 60.0
+MOST_NET = 500
+"""Failures beyond successes, over all partitions of a worker, at which it stops, however often it was started anew."""
+CREDIT = 50
+"""Successes of a partition that count against failures to come; with twelve partitions a bad version finds at most 600."""
+
+
+def failed(balance: int) -> int:
+    """A partition's balance after one more failure."""
+    return balance + 1
+
+
+def succeeded(balance: int) -> int:
+    """A partition's balance after one more success."""
+    return max(balance - 1, -CREDIT)
+
+
+def check_balance(balance: int, poison: int, *, off: Off = ALL_ON) -> None:
+    """Raise where a batch with `poison` has brought a worker's balance, the sum over its partitions, to MOST_NET.
+
+    To be asked before the batch's dead letters are written: the same batch is refused at the next start, too.
+    """
+    if poison and balance >= MOST_NET and Rule.POISON_BALANCE not in off:
+        msg = (
+            f"{balance} more records were poison than were taken: the worker stops before it drains the topic into dead letters, "
+            "and a start alone changes nothing: it goes on with a version that can take them (docs/operations.md)"
+        )
+        raise BrokenInvariantError(msg)
 
 
 class PoisonLimit:

@@ -19,7 +19,7 @@ from shared.streams.fold import Fold
 from shared.streams.outgoing import Seal
 from shared.streams.own_ends import OwnEnds
 from shared.streams.partition import Partition
-from shared.streams.poison_limit import PoisonLimit
+from shared.streams.poison_limit import PoisonLimit, check_balance
 from shared.streams.resync import emit_parts
 from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
 from shared.topics import changelog
@@ -187,6 +187,7 @@ class Rounds:
     async def _settle(self, number: int, batch: Batch) -> bool:
         """Emit and persist; False where a quiet batch only went on to the next hop."""
         self._poison.count(clock.monotonic(), batch.records, batch.poison)
+        check_balance(sum(core.balance for core in self.owned.values()), batch.poison, off=self._off)
         if batch.quiet and Rule.QUIET_TICKS not in self._off:
             await emit(self.targets, batch)
             self._quiet.setdefault(number, clock.monotonic())

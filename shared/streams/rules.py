@@ -30,6 +30,7 @@ class Rule(enum.StrEnum):
     RECOVER_WHOLE = "10 no partition is served before it is whole"
     POISON = "11 poison is dead-lettered, the stream goes on"
     POISON_LIMIT = "11 too much poison stops the worker"
+    POISON_BALANCE = "11 a restart does not forget the poison before it"
     FROZEN = "11 a state above the limit is frozen"
     QUIET_TICKS = "12 rounds of ticks alone persist every 5 s"
     BEHAVIOUR = "14 code that does not know the policy's behaviour stops"

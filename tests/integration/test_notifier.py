@@ -10,10 +10,9 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from services.notifier.facts import dead_letter_field
 from shared import clock
 from shared.codec import encode
-from shared.deadletters import DeadLetter
+from shared.deadletters import DeadLetter, sealed_field
 from shared.events import CustomerFact, MessageReported
 from shared.ids import derived_id
 from shared.outreach import CancelMessage, CandidateDecided, DeliveryDecided, SendMessage
@@ -150,7 +149,7 @@ async def test_a_record_that_cannot_be_read_becomes_a_sealed_dead_letter_and_the
     assert "13800138000" not in letter.reason
     opened = notifier.keyring.open_bytes(
         "dead-letter",
-        dead_letter_field(letter.topic, letter.partition, letter.offset),
+        sealed_field(letter.topic, letter.partition, letter.offset),
         base64.b64decode(letter.sealed),
     )
     assert opened == b'{"type":"send","customer":"13800138000"}'

@@ -156,7 +156,7 @@ async def test_a_batch_is_written_with_its_positions_and_positions_never_go_back
         await intake_store.write(transaction.connection, Batch(positions={topic: 9}, logical_now=50))
         await intake_store.write(transaction.connection, Batch(positions={topic: 7}, logical_now=40))
 
-        assert await intake_store.read_positions(transaction.connection) == {topic: 9}
+        assert await intake_store.read_positions(transaction.connection) == {topic: (9, 0)}
         assert await transaction.logical_now() == 50
 
 

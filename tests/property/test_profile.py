@@ -23,6 +23,7 @@ from shared.events import (
     OrderPlaced,
     OrderRefunded,
     PageViewed,
+    StoreVisited,
     TraitsSet,
 )
 from shared.shop import DAY, Shop
@@ -33,6 +34,9 @@ SHOP = Shop(window_days=2)
 START = 1_700_000_000_000
 FAR = START + 10**12
 """Arrival of every fact: above all of them, so that nothing is clamped."""
+
+KEPT = (PageViewed, StoreVisited)
+"""Facts of the histories that make no step."""
 
 Action = CustomerFact | int
 """A fact, or a tick to this instant."""
@@ -59,7 +63,7 @@ def follow(history: Sequence[Action], inside: Inside = inside_window) -> None:
         elif is_duplicate(action, taken):
             assert fold.on_record(state, action, context(clock)) is None
             continue
-        elif isinstance(action, PageViewed):
+        elif isinstance(action, KEPT):
             outcome, expected, known = fold.on_record(state, action, context(clock)), [], []
             taken.append(action)
         else:
@@ -114,7 +118,7 @@ def fact_pools(draw: st.DrawFn, *, only_orders: bool = False) -> list[CustomerFa
 
 def other(common: dict[str, Any], kind: int, letter: str) -> CustomerFact:
     if kind == 0:
-        return PageViewed(**common, name=letter)
+        return PageViewed(**common, name=letter) if letter == "a" else StoreVisited(**common, shop_id=letter)
     if kind == 1:
         return TraitsSet(**common, traits={"guide": letter, "colour": {"shade": 2**70}})
     if kind == 2:

@@ -11,12 +11,12 @@ from shared.events import (
     CustomerFact,
     MessageReported,
     OrderCancelled,
-    PageViewed,
     ProductViewed,
     TraitsSet,
 )
 from shared.ids import command_id
 from shared.shop import DAY, Shop
+from tests.support.kept_facts import kept_facts
 from tests.unit.oracle.story import HOUR, MINUTE, Story, at, consent, order, refund, sms
 
 PEOPLE = ("c0", "c1", "c2", "c3")
@@ -146,7 +146,7 @@ class _Log:
         elif chance < 0.6:
             self._views(who, when)
         elif chance < 0.65:
-            self._tell(who, PageViewed(id=name, at=when, contacts=rnd.choice([(), ("email",)])))
+            self._tell(who, rnd.choice(kept_facts(name, when, contacts=rnd.choice([(), ("email",)]))))
         elif chance < 0.75:
             self._tell(who, self._traits(name, when))
         elif chance < 0.93:

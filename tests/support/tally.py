@@ -148,6 +148,13 @@ class TallyFold:
         return self._outcome(merged, context, "")
 
 
+class BrokenFold(TallyFold):
+    """A bad version of the first hop: it can take nobody's record."""
+
+    def on_record(self, state: Tally, record: Any, context: Context) -> Outcome[Tally] | None:
+        raise ZeroDivisionError("a bad version")
+
+
 class Heard(msgspec.Struct, frozen=True, array_like=True):
     total: int = 0
     seq: int = 0

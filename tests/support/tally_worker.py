@@ -16,7 +16,7 @@ from shared.streams.effects import Appended, Targets
 from shared.streams.kafka_host import HostSettings, KafkaHost
 from shared.streams.rules import Rule
 from shared.streams.worker import run_host, run_until_told
-from tests.support.tally import TallyFold
+from tests.support.tally import BrokenFold, TallyFold
 
 
 class Freezing:
@@ -52,10 +52,11 @@ def main() -> None:
         snapshots=Path(snapshots) if snapshots else None,
         off=off,
     )
+    fold = BrokenFold if os.environ.get("HUITOU_TALLY") == "broken" else TallyFold
     if os.environ.get("HUITOU_HOST") == "faust":
-        run_host("faust", lambda _: TallyFold(), settings, seal=lambda *_: "sealed")
+        run_host("faust", lambda _: fold(), settings, seal=lambda *_: "c2VhbGVk")
     else:
-        uvloop.run(_run(TallyHost(lambda _: TallyFold(), settings, seal=lambda *_: "sealed")))
+        uvloop.run(_run(TallyHost(lambda _: fold(), settings, seal=lambda *_: "c2VhbGVk")))
 
 
 async def _run(host: TallyHost) -> None:

@@ -68,7 +68,12 @@ class Shopfront:
         desk = Desk(Shop(), Pepper(bytes(range(32))))
         memory = SealMemory(lambda: self.seconds)
         intake = Intake(
-            desk, self.keyring, self.publisher, memory, now_ms=lambda: NOW, links=LinkMemory(lambda: self.seconds)
+            desk,
+            self.keyring,
+            self.publisher,
+            memory,
+            now_ms=lambda: NOW + int(self.seconds * 1_000),
+            links=LinkMemory(lambda: self.seconds),
         )
         gate = Gate(WriteKeys.load(keys), lambda: self.seconds)
         app = create_app(intake, gate)

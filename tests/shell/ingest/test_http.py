@@ -95,7 +95,7 @@ async def test_a_typed_request_answers_per_item(shop: Shopfront) -> None:
         {"id": "e1", "status": "accepted"},
         {"id": "e2", "status": "rejected", "error": {"path": "order_id", "reason": "expected `str`, got `int`"}},
     ]
-    single = await shop.typed(json.dumps(cancelled(extra=1)).encode())
+    single = await shop.typed(json.dumps(cancelled(id="e3", extra=1)).encode())
     assert (single.status_code, single.json()["rejected"]) == (422, 1)
     too_many = await shop.typed(json.dumps({"events": [cancelled()] * 501}).encode())
     assert (too_many.status_code, too_many.json()["path"]) == (400, "$.events")

@@ -13,13 +13,23 @@ from services.ingest.identifiers import Identifier, Kind, Pepper, identify
 from services.ingest.people import Desk, Taken
 from shared.codec import encode
 from shared.events import (
+    ComplaintMade,
     ConsentSet,
+    ContractSet,
+    DeliveryViewed,
     Line,
+    MessageReported,
     OrderCancelled,
     OrderPlaced,
+    OrderReceived,
     OrderRefunded,
+    OrderShipped,
+    OrdersViewed,
     PageViewed,
     ProductViewed,
+    StoreVisited,
+    SurveyAnswered,
+    TicketUpdated,
     Tracked,
     TraitsSet,
 )
@@ -79,6 +89,44 @@ COMMON: dict[str, Any] = {"id": "e1", "at": AT_MS, "source": "shop"}
             message(type="page", name="Home", properties={"path": "/"}),
             PageViewed(**COMMON, name="Home", path="/"),
         ),
+        (
+            track("order shipped", order_id=17, tracking_number="SF1", carrier="sf"),
+            OrderShipped(**COMMON, order_id="17", shipment_id="SF1", carrier="sf"),
+        ),
+        (track("Order Delivered", order_id="o1"), OrderReceived(**COMMON, order_id="o1")),
+        (
+            track("Store Visited", shop_id="s1", guide_id="g1"),
+            StoreVisited(**COMMON, shop_id="s1", guide_id="g1"),
+        ),
+        (track("Orders Viewed"), OrdersViewed(**COMMON)),
+        (track("Delivery Options Viewed", sku="p"), DeliveryViewed(**COMMON, product="p")),
+        (track("Ticket Closed", ticket_id="t"), TicketUpdated(**COMMON, ticket_id="t", status="closed")),
+        (track("Complaint Made", topic="late"), ComplaintMade(**COMMON, complaint_id="e1", topic="late")),
+        (
+            track("Survey Answered", survey_id="s", answer="call 13912345678"),
+            SurveyAnswered(**COMMON, survey_id="s", answer="call ***"),
+        ),
+        (track("Survey Answered", survey_id="s", score=0), SurveyAnswered(**COMMON, survey_id="s", score=0)),
+        (
+            track("Contract Set", contract_id="c", ends_on="2026-12-31"),
+            ContractSet(**COMMON, contract_id="c", ends_on="2026-12-31"),
+        ),
+        (
+            track("Message Clicked", command_id="c", rule="r", channel="sms"),
+            MessageReported(**COMMON, command_id="c", rule="r", channel="sms", status="clicked"),
+        ),
+        (
+            track("Message Opened", campaign="c"),  # not one of our messages
+            Tracked(**COMMON, name="Message Opened", properties={"campaign": "c"}),
+        ),
+        (
+            track("Message Unsubscribed", proof="reply"),
+            ConsentSet(**COMMON, channel="all", purpose="marketing", granted=False, proof="reply"),
+        ),
+        (
+            track("Order Completed", order_id="o1", total=1, coupon="", channel=""),
+            OrderPlaced(**COMMON, order_id="o1", amount=100, currency="CNY"),
+        ),
         (track("Coupon Entered", coupon="X"), Tracked(**COMMON, name="Coupon Entered", properties={"coupon": "X"})),
         (message(type="group", groupId="vip"), Tracked(**COMMON, name="group", extra={"groupId": "vip"})),
         (
@@ -98,6 +146,13 @@ def test_consents_become_facts_with_ids_of_their_own() -> None:
         ConsentSet(**COMMON | {"id": "e1#sms/marketing"}, channel="sms", purpose="marketing", granted=True),
         ConsentSet(**COMMON | {"id": "e1#email/service"}, channel="email", purpose="service", granted=False),
     )
+
+
+def test_a_member_level_becomes_a_trait_and_stays_where_it_was() -> None:
+    order, level = taken(track("Order Cancelled", order_id="o1", member_level="gold")).facts
+    assert order.extra == {"properties": {"member_level": "gold"}}
+    assert level == TraitsSet(**COMMON | {"id": "e1#level"}, traits={"level": "gold"})
+    assert len(taken(track("X", member_level=3)).facts) == 1
 
 
 def test_what_nobody_knows_is_kept_as_it_came() -> None:
@@ -120,6 +175,13 @@ def test_what_nobody_knows_is_kept_as_it_came() -> None:
             "missing",
         ),
         (track("Order Completed", order_id="o1", total=1, products=3), "properties.products", "must be a list"),
+        (track("Order Shipped"), "properties.order_id", "is missing"),
+        (track("Order Shipped", order_id=""), "properties.order_id", "1 to 256"),
+        (track("Survey Answered", survey_id="s", score=1.5), "properties.score", "whole number"),
+        (track("Contract Set", contract_id="c", ends_on="soon"), "properties.ends_on", "must be a date"),
+        (track("Message Opened", command_id="c", rule="r", channel="fax"), "properties.channel", "one of"),
+        (track("Message Unsubscribed", channel="fax"), "properties.channel", "one of"),
+        (track("Message Unsubscribed", purpose="fun"), "properties.purpose", "one of"),
         (message(event="X", timestamp="2025-06-30T09:21:33"), "timestamp", "offset from UTC"),
         (message(event="X", timestamp="1999-06-30T09:21:33Z"), "timestamp", "years 2000 to 2100"),
         (message(event="X", timestamp=1751246493), "timestamp", "RFC 3339"),

@@ -13,14 +13,23 @@ from services.ingest.identifiers import Contact, Pepper
 from services.ingest.people import Desk
 from shared.codec import encode
 from shared.events import (
+    ComplaintMade,
     ConsentSet,
+    ContractSet,
+    DeliveryViewed,
     Line,
     MessageReported,
     OrderCancelled,
     OrderPlaced,
+    OrderReceived,
     OrderRefunded,
+    OrderShipped,
+    OrdersViewed,
     PageViewed,
     ProductViewed,
+    StoreVisited,
+    SurveyAnswered,
+    TicketUpdated,
     Tracked,
     TraitsSet,
 )
@@ -59,6 +68,30 @@ def event(kind: str, **fields: Any) -> dict[str, Any]:
             MessageReported(**COMMON, command_id="c1", rule="birthday", channel="sms", status="opened"),
         ),
         (event("tracked", name="x", properties={"n": 1}), Tracked(**COMMON, name="x", properties={"n": 1})),
+        (
+            event("order.shipped", order_id="o1", shipment_id="s1", carrier="sf"),
+            OrderShipped(**COMMON, order_id="o1", shipment_id="s1", carrier="sf"),
+        ),
+        (event("order.received", order_id="o1"), OrderReceived(**COMMON, order_id="o1")),
+        (
+            event("store.visited", shop_id="s1", guide_id="g1", channel="pos"),
+            StoreVisited(**COMMON, shop_id="s1", guide_id="g1", extra={"properties": {"channel": "pos"}}),
+        ),
+        (event("orders.viewed"), OrdersViewed(**COMMON)),
+        (event("delivery.viewed", product="p"), DeliveryViewed(**COMMON, product="p")),
+        (
+            event("ticket.updated", ticket_id="t1", status="closed", topic="late"),
+            TicketUpdated(**COMMON, ticket_id="t1", status="closed", topic="late"),
+        ),
+        (event("complaint.made", complaint_id="c1", topic="x"), ComplaintMade(**COMMON, complaint_id="c1", topic="x")),
+        (
+            event("survey.answered", survey_id="s1", score=0, answer="ring 13912345678, please"),
+            SurveyAnswered(**COMMON, survey_id="s1", score=0, answer="ring ***, please"),
+        ),
+        (
+            event("contract.set", contract_id="c1", ends_on="2028-02-29"),
+            ContractSet(**COMMON, contract_id="c1", ends_on="2028-02-29"),
+        ),
     ],
 )
 def test_an_event_becomes_its_fact(given: dict[str, Any], expected: object) -> None:
@@ -92,6 +125,12 @@ def test_an_event_becomes_its_fact(given: dict[str, Any], expected: object) -> N
             "status",
             "invalid enum value 'failed'",
         ),
+        (event("contract.set", contract_id="c1", ends_on="2026-02-29"), "ends_on", "must be a date"),
+        (event("contract.set", contract_id="c1", ends_on="2026-W01-1"), "ends_on", "regex"),
+        (event("survey.answered", survey_id="s1", score=101), "score", "`int` <= 100"),
+        (event("ticket.updated", ticket_id="t1", status="lost"), "status", "invalid enum value"),
+        (event("store.visited"), "", "missing required field `shop_id`"),
+        (event("consent.set", channel="sms", purpose="marketing", granted=True, shop_id="s"), "", "unknown field"),
         (event("nonsense"), "type", "invalid value"),
         ([], "", "expected `object`"),
     ],
@@ -101,6 +140,29 @@ def test_a_refusal_names_field_and_reason(given: object, path: str, reason: str)
         typed.take(given, DESK, source="shop")
     assert refused.value.path == path
     assert reason in refused.value.reason
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        event("order.placed", order_id="o1", amount=1, member_level=" gold "),
+        event("store.visited", shop_id="s1", member_level="gold"),
+        event("tracked", name="x", properties={"member_level": "gold"}),
+    ],
+    ids=lambda given: given["type"],
+)
+def test_a_member_level_becomes_the_trait_level_as_of_the_event(given: dict[str, Any]) -> None:
+    facts = typed.take(given, DESK, source="shop").facts
+    assert facts[1:] == (TraitsSet(**COMMON | {"id": "e1#level"}, traits={"level": "gold"}),)
+
+
+def test_words_keep_their_rest_when_contact_data_is_masked() -> None:
+    customer = {"member": "m1", "email": "Canary@Example.com", "openid": "oCanaryOpenId"}
+    answer = "mail canary@example.com or +86 139-1234-5678, id ocanaryopenid. Good!"
+    given = event("survey.answered", survey_id="s1", answer=answer, customer=customer)
+    (fact,) = typed.take(given, DESK, source="shop").facts
+    assert isinstance(fact, SurveyAnswered)
+    assert fact.answer == "mail *** or ***, id ***. Good!"
 
 
 def test_contact_data_is_sealed_not_carried() -> None:

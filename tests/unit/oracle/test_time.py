@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from shared.events import PageViewed, Tracked
+import pytest
+
+from shared.events import CustomerFact, PageViewed
+from tests.support.kept_facts import kept_facts, tag_of
 from tests.unit.oracle.story import Story, at, moves, order, sms, traits, verdicts, view
 
 BOUGHT = [(1, "lifecycle", "none", "new", at(0), "event")]
@@ -99,9 +102,9 @@ def test_a_beat_at_the_instant_of_silence_shares_its_step() -> None:
     ]
 
 
-def test_page_views_and_tracked_facts_take_no_timers_and_make_no_step() -> None:
-    page = PageViewed(id="x", at=at(60), contacts=("phone",))
-    quiet = Story().tell(order("o1", at(0)), page, Tracked(id="y", at=at(60), name="z")).ann()
+@pytest.mark.parametrize("kept", kept_facts("x", at(60), contacts=("phone",)), ids=tag_of)
+def test_facts_that_are_only_kept_take_no_timers_and_make_no_step(kept: CustomerFact) -> None:
+    quiet = Story().tell(order("o1", at(0)), kept).ann()
     assert moves(quiet) == BOUGHT
     assert (quiet.steps, quiet.profile.contacts, quiet.effects) == (1, {}, {"e-o1-1": 1})
 

@@ -21,11 +21,11 @@ from shared.events import (
     OrderRefunded,
     PageViewed,
     ProductViewed,
-    Tracked,
     TraitsSet,
 )
 from shared.shop import DAY, Shop
 from shared.streams.fold import Context, Fold, Outcome
+from tests.support.kept_facts import kept_facts, tag_of
 
 T = 1_700_000_000_000
 MINUTE = 60_000
@@ -101,14 +101,8 @@ def test_what_leaves_the_window_at_the_instant_of_a_fact_is_part_of_its_step() -
     assert (told.at, told.cause, told.profile.window_orders, told.profile.orders) == (T + WINDOW, "event", 1, 2)
 
 
-@pytest.mark.parametrize(
-    "quiet",
-    [
-        PageViewed(id="v", at=T + 2 * WINDOW, contacts=("phone",)),
-        Tracked(id="v", at=T + 2 * WINDOW, name="n", contacts=("phone",)),
-    ],
-)
-def test_page_views_and_tracked_events_are_remembered_and_move_nothing(quiet: CustomerFact) -> None:
+@pytest.mark.parametrize("quiet", kept_facts("v", T + 2 * WINDOW, contacts=("phone",)), ids=tag_of)
+def test_facts_that_are_only_kept_are_remembered_and_move_nothing(quiet: CustomerFact) -> None:
     state = step(State(), order()).state
     outcome = step(state, quiet)
     assert (outcome.steps, outcome.as_of, outcome.due) == (None, T, T + WINDOW)

@@ -1,0 +1,244 @@
+"""What was not taken, on the real product: found, mended, replayed; its effect arrives once, whoever replays it how often."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+import pytest_asyncio
+import sqlalchemy as sa
+
+from deploy.demo.retail import customer_ids
+from deploy.stack.stack import Stack
+from services.console import operators
+from services.console.store import connect
+from shared import clock
+from shared.codec import encode
+from shared.outreach import SendMessage
+from shared.partitioning import partition_of
+from shared.streams.clients import producer
+from shared.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, PROFILE_UPDATES
+from tests.support.stack import jar_cache
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(200)]
+SERVICES = ("profile", "segmenter", "trigger-engine", "notifier", "console", "ingest", "clock")
+MEMBER = "M-letters"
+FORGED = "'<script>alert(1)</script>\x1b[31m"
+
+
+class Shop:
+    """The product and an operator in front of it."""
+
+    def __init__(self, stack: Stack, secret: str) -> None:
+        self.stack, self._secret = stack, secret
+        self.customer = customer_ids(stack, [MEMBER])[MEMBER]
+
+    async def call(self, method: str, path: str, body: Any = None, *, secret: str | None = None) -> httpx2.Response:
+        headers = {"authorization": f"Bearer {self._secret if secret is None else secret}"}
+        async with httpx2.AsyncClient(base_url=self.stack.console_url, trust_env=False, timeout=20) as client:
+            return await client.request(method, path, json=body, headers=headers)
+
+    async def send(self, path: str, body: Any) -> None:
+        key = self.stack.secrets.read_write_key()
+        async with httpx2.AsyncClient(base_url=self.stack.http_url, trust_env=False, timeout=10) as client:
+            answer = await client.post(path, json=body, auth=(key, ""))
+            answer.raise_for_status()
+
+    async def write(self, topic: str, value: bytes) -> None:
+        key = self.customer.encode()
+        async with producer(self.stack.kafka) as client:
+            await client.send_and_wait(topic, value, key, partition_of(key))
+
+    async def letter(self, **wanted: str) -> dict[str, Any]:
+        """The one letter of this search, once it is there."""
+        async with asyncio.timeout(40):
+            while True:
+                found = (
+                    await self.call("GET", "/api/v1/letters?" + "&".join(f"{k}={v}" for k, v in wanted.items()))
+                ).json()
+                if found["letters"]:
+                    assert found["total"] == 1
+                    assert found["counts"] == [{"reason": found["letters"][0]["reason"], "letters": 1}]
+                    letter: dict[str, Any] = found["letters"][0]
+                    return letter
+                await asyncio.sleep(0.2)
+
+    def command(self, *arguments: str) -> str:
+        """What `services.console letters` says in the environment of the stack."""
+        told = subprocess.run(
+            [sys.executable, "-m", "services.console", "letters", *arguments],
+            env={**os.environ, **self.stack.environment(), "COLUMNS": "240"},
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        return told.stdout
+
+    async def replay(self, letter: str, **body: Any) -> Any:
+        answer = await self.call("POST", f"/api/v1/letters/{letter}/replay", body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["result"]
+
+    async def settled(self) -> None:
+        """Long enough for a record to go through every hop."""
+        marker = f"settled-{clock.now_ms()}"
+        before = (await self.call("GET", "/api/v1/overview")).json()["customers"]
+        await self.send("/v1/track", order_completed(marker, "1.00", member=marker))
+        async with asyncio.timeout(40):
+            while (await self.call("GET", "/api/v1/overview")).json()["customers"] == before:
+                await asyncio.sleep(0.2)
+
+
+def order_completed(message: str, total: Any, *, member: str = MEMBER) -> dict[str, Any]:
+    properties = {"order_id": f"o-{message}", "total": total}
+    return {"messageId": message, "userId": member, "event": "Order Completed", "properties": properties}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+    directory: Path = tmp_path_factory.mktemp("letters")
+    async with Stack(directory=directory, services=SERVICES, durable=False, cache=jar_cache()) as stack:
+        yield Shop(stack, operators.add(stack.secrets.operators, "alice"))
+
+
+async def customer_total(shop: Shop) -> tuple[int, int]:
+    """Orders and amount of our customer alone."""
+    engine = connect(shop.stack.database_url, connections=1)
+    try:
+        async with engine.connect() as connection:
+            query = sa.text("SELECT orders, amount FROM console.customer WHERE customer = :customer")
+            row = (await connection.execute(query, {"customer": shop.customer})).one_or_none()
+    finally:
+        await engine.dispose()
+    return (0, 0) if row is None else (row[0], row[1])
+
+
+async def until_total(shop: Shop, orders: int, amount: int) -> None:
+    async with asyncio.timeout(40):
+        while await customer_total(shop) != (orders, amount):
+            await asyncio.sleep(0.2)
+
+
+async def test_a_poison_record_is_found_mended_and_replayed_with_one_effect(shop: Shop) -> None:
+    poison = {"type": "order.placed", "id": "poison-1", "at": clock.now_ms(), "order_id": "o-poison", "amount": FORGED}
+    await shop.write(CUSTOMER_EVENTS.name, msgspec.json.encode(poison))
+    letter = await shop.letter(service="profile")
+
+    assert letter["topic"] == CUSTOMER_EVENTS.name
+    assert "amount" in letter["reason"]
+    assert (await shop.call("POST", f"/api/v1/letters/{letter['id']}/open", secret="alice.wrong")).status_code == 401
+    opened = (await shop.call("POST", f"/api/v1/letters/{letter['id']}/open")).json()
+    assert msgspec.json.decode(opened["content"]) == poison
+    unmended = await shop.call("POST", f"/api/v1/letters/{letter['id']}/replay", {})
+    assert (unmended.status_code, "mended" in unmended.text) == (409, True)
+
+    mended = poison | {"amount": 12_000, "currency": "CNY"}
+    assert await shop.replay(letter["id"], **{"with": mended}) == "put-back"
+    await until_total(shop, 1, 12_000)
+    assert await shop.replay(letter["id"], **{"with": mended}) == "settled"
+    assert await shop.replay(letter["id"], again=True, **{"with": mended}) == "put-back"
+    await shop.settled()
+    assert await customer_total(shop) == (1, 12_000)
+
+    assert "put back" not in shop.command("replay", letter["id"], "--lang", "en")
+    assert "amount" in shop.command("search", "--state", "replayed")
+    assert '"order_id": "o-poison"' in shop.command("show", letter["id"][:8], "--operator", "bob")
+    shown = (await shop.call("GET", f"/api/v1/letters/{letter['id']}")).json()
+    done = [(each["action"], each["operator"]) for each in shown["history"]]
+    acts = ("opened", "replaying", "replayed", "replaying", "replayed")
+    assert done == [*((action, "alice") for action in acts), ("opened", "bob")]
+    assert shown["state"] == "replayed"
+
+
+async def test_a_rejected_event_is_mended_and_goes_through_the_intake_again(shop: Shop) -> None:
+    await shop.send("/v1/track", order_completed("rejected-1", "twelve"))
+    letter = await shop.letter(topic="rejected-events-v1")
+    assert (letter["source"], letter["path"]) == ("shop", "$.properties.total")
+
+    assert await shop.replay(letter["id"]) == "refused"
+    content = (await shop.call("POST", f"/api/v1/letters/{letter['id']}/open")).json()["content"]
+    mended = msgspec.json.decode(content)
+    mended["properties"]["total"] = "30.00"
+    orders, amount = await customer_total(shop)
+    assert await shop.replay(letter["id"], **{"with": mended}) == "accepted"
+    await until_total(shop, orders + 1, amount + 3_000)
+    assert await shop.replay(letter["id"], again=True, **{"with": mended}) == "accepted"
+    await shop.settled()
+    assert await customer_total(shop) == (orders + 1, amount + 3_000)
+
+
+async def test_a_bundle_that_the_segmenter_could_not_take_is_told_anew_by_the_hop_before(shop: Shop) -> None:
+    await shop.send("/v1/track", order_completed("before-bundle", "1.00"))
+    await shop.settled()
+    held = await customer_total(shop)
+    await shop.write(PROFILE_UPDATES.name, b'{"type":"profile.updated","origin":"nowhere"}')
+    letter = await shop.letter(service="segmenter")
+
+    assert await shop.replay(letter["id"]) == "asked"
+    await shop.settled()
+    assert await customer_total(shop) == held
+    assert (await shop.call("GET", "/api/v1/letters?service=segmenter")).json()["total"] == 0
+
+
+async def test_a_command_is_put_back_and_the_outbox_takes_it_once(shop: Shop) -> None:
+    now = clock.now_ms()
+    command = SendMessage(
+        command_id="mended-command",
+        customer=shop.customer,
+        rule="thank-you",
+        trigger_key="o-1",
+        channel="sms",
+        purpose="service",
+        template="thank-you",
+        effective_at=now,
+        decided_at=now,
+        send_by=now + 3_600_000,
+        policy=1,
+    )
+    broken = msgspec.json.decode(encode(command)) | {"send_by": "soon"}
+    await shop.write(OUTREACH_COMMANDS.name, msgspec.json.encode(broken))
+    letter = await shop.letter(service="notifier")
+
+    mended = msgspec.json.decode(encode(command))
+    assert await shop.replay(letter["id"], **{"with": mended}) == "put-back"
+    assert await shop.replay(letter["id"], again=True, **{"with": mended}) == "put-back"
+    await shop.settled()
+    engine = connect(shop.stack.database_url, connections=1)
+    async with asyncio.timeout(30), engine.connect() as connection:
+        query = sa.text("SELECT count(*) FROM notifier.outbox WHERE command_id = 'mended-command'")
+        while await connection.scalar(query) != 1:
+            await asyncio.sleep(0.2)
+    await engine.dispose()
+
+
+async def test_replays_by_filter_are_counted_first(shop: Shop) -> None:
+    for number in range(5):
+        await shop.send(
+            "/v1/track", order_completed(f"bulk-{number}", "twelve") | {"event": "Order Cancelled", "properties": {}}
+        )
+    async with asyncio.timeout(40):
+        while (await shop.call("GET", "/api/v1/letters?reason=is+missing")).json()["total"] < 5:
+            await asyncio.sleep(0.2)
+    wanted = {"reason": "is missing", "topic": "rejected-events-v1"}
+    assert (await shop.call("POST", "/api/v1/letters/replay", wanted)).json() == {"dry_run": True, "letters": 5}
+    real = await shop.call("POST", "/api/v1/letters/replay", wanted | {"dry_run": False})
+    assert real.json() == {"dry_run": False, "results": {"refused": 5}}
+
+
+async def test_what_an_operator_did_stays_on_record(shop: Shop) -> None:
+    engine = connect(shop.stack.database_url, connections=1)
+    try:
+        for statement in ("UPDATE audit.letter_action SET operator = 'nobody'", "DELETE FROM audit.letter_action"):
+            with pytest.raises(sa.exc.DBAPIError, match="only appended to"):
+                async with engine.begin() as connection:
+                    await connection.execute(sa.text(statement))
+    finally:
+        await engine.dispose()
