@@ -60,7 +60,7 @@ class CutsPublished(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
         return self.epoch, self.digest
 
 
-BEHAVIOUR = 1
+BEHAVIOUR = 2
 """The newest behaviour that this code has (rule 14). A change of what is decided adds one and keeps what was before."""
 
 
@@ -114,7 +114,28 @@ class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="typ
         return self.number, ""
 
 
-Broadcast = Tick | CutsPublished | PolicyPublished | ResyncRequested | Checkpoint
+SourceName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?\Z")]
+
+
+class SourceCompleted(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="source.completed"):
+    """All that the source has to tell of the time up to `until` stands before this record; applies iff `until` is its latest."""
+
+    source: SourceName
+    """The `source` of its facts."""
+    until: Counted
+    """Instant, ms."""
+    origin: Origin | None = None
+
+    @property
+    def version(self) -> tuple[int, str]:
+        """What fences it, among the declarations of the same source."""
+        return self.until, ""
+
+
+Standing = CutsPublished | PolicyPublished | SourceCompleted
+"""Broadcasts that are in force from their record on."""
+
+Broadcast = Tick | CutsPublished | PolicyPublished | SourceCompleted | ResyncRequested | Checkpoint
 
 
 class Linked(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="identity.link"):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from shared.chain import BEHAVIOUR
+from shared.chain import BEHAVIOUR, SourceName
 from shared.events import Channel, Purpose
 
 Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -16,6 +16,11 @@ Days = Annotated[int, Meta(ge=1, le=3_660)]
 """At most ten years: an instant plus a wait stays an instant that can be kept."""
 Hours = Annotated[int, Meta(ge=1, le=87_840)]
 LocalTime = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+WAITING = 2
+"""The behaviour from which on rules wait for sources."""
+_WITHOUT_PURCHASE = (("lifecycle", "silent"), ("lifecycle", "churned"), ("sleep_warning", "yes"))
 
 
 class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -85,6 +90,8 @@ class Rule(_Strict, frozen=True):
     """Ways in order of preference: the first whose message may go is taken."""
     ttl_hours: Hours = 72
     """send_by = effective instant + this."""
+    waits_for: Annotated[tuple[SourceName, ...], Meta(max_length=8)] = ()
+    """Of a rule that means "he has not bought": sources that must have told of the time up to its instant before."""
 
 
 class Cap(_Strict, frozen=True):
@@ -108,6 +115,13 @@ class Holdout(_Strict, frozen=True):
     salt: str
 
 
+class SourceTerms(_Strict, frozen=True):
+    """How late a source reports at most."""
+
+    grace_minutes: Annotated[int, Meta(ge=1, le=527_040)]
+    """So long after an instant it has told of that instant, even if it declares nothing."""
+
+
 class Policy(_Strict, frozen=True):
     """The whole document."""
 
@@ -121,6 +135,8 @@ class Policy(_Strict, frozen=True):
     """Between two marketing touches of one customer: the cap {count 1, hours n}."""
     quiet_hours: QuietHours | None = None
     holdout: Holdout | None = None
+    sources: dict[SourceName, SourceTerms] = {}
+    """Of sources that rules wait for."""
     max_trigger_age_hours: Annotated[int, Meta(ge=1, le=72)] = 24
 
 
@@ -136,7 +152,20 @@ def parse_policy(document: Any) -> Policy:
         if ids.count(rule_id) > 1:
             msg = f"policy: rules: the id {rule_id!r} is used {ids.count(rule_id)} times"
             raise ValueError(msg)
+    for index, rule in enumerate(policy.rules):
+        if rule.waits_for and policy.behaviour < WAITING:
+            msg = f"policy: rules[{index}].waits_for: needs behaviour {WAITING}"
+            raise ValueError(msg)
+        if rule.waits_for and not _may_wait(rule.when):
+            msg = f"policy: rules[{index}].waits_for: only a rule that means 'he has not bought' waits for sources"
+            raise ValueError(msg)
     return policy
+
+
+def _may_wait(when: When) -> bool:
+    if isinstance(when, Enters):
+        return (when.dimension, when.to) in _WITHOUT_PURCHASE
+    return isinstance(when, SinceLastOrder | Browsed)
 
 
 def policy_schema() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from deploy.oracle.answers import Answer
 from deploy.oracle.findings import Check, Difference, tally
 from deploy.oracle.observe import Place
 from deploy.oracle.reader import LogRecord
-from shared.chain import CutsPublished, Fragment, PolicyPublished, ProfileUpdated, Tick
+from shared.chain import Fragment, ProfileUpdated, Standing, Tick
 from shared.chain import SegmentsUpdated as Segmented
 from shared.deadletters import DeadLetter
 from shared.outreach import CandidateDecided, OutreachCommand, SendMessage
@@ -23,7 +23,7 @@ LONGEST_KEPT = 500_000
 Open = Callable[[str, bytes], bytes]
 """(field, sealed bytes) → the record's bytes; raises if they were not sealed for that field."""
 
-_bundles = msgspec.json.Decoder(ProfileUpdated | Segmented | Tick | CutsPublished | PolicyPublished | Fragment).decode
+_bundles = msgspec.json.Decoder(ProfileUpdated | Segmented | Tick | Standing | Fragment).decode
 
 
 class Account(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from deploy.oracle.acceptance import Acceptance, Taken
 from deploy.oracle.answers import Answer, CustomerAnswer, Moved
 from deploy.oracle.browsing import Beats
 from deploy.oracle.lifecycle import stage, turning_points, warned
-from deploy.oracle.log import CutsTold, PartitionLog, PolicyTold, Told, read_partition
+from deploy.oracle.log import CutsTold, PartitionLog, PolicyTold, SourceTold, Told, read_partition
 from deploy.oracle.people import Absorbed, Crowd, Place, Refused, crowd_of
 from deploy.oracle.portrait import History, portrait
 from deploy.oracle.reader import LogRecord
@@ -71,12 +71,11 @@ class _Lives:
     def _live(self, customer: str) -> _Life:
         log, life = self._logs[customer], _Life(customer, self._logs[customer], self._shop)
         end = self.crowd.ends.get(customer, NEVER)
-        front: list[Told | CutsTold | PolicyTold] = [*self.crowd.told.get(customer, []), *log.cuts, *log.policies]
+        told = self.crowd.told.get(customer, [])
+        front: list[Told | CutsTold | PolicyTold | SourceTold] = [*told, *log.cuts, *log.policies, *log.sources]
         story: list[tuple[Place, int, Any]] = [((one.offset, 0), 0, one) for one in front if one.offset < end]
         for hop, hands in enumerate(self.crowd.hands):
-            late = min(
-                hop, 1
-            )  # after what the front says at this offset, in the order in which the last hop heard of it
+            late = min(hop, 1)  # after the front at this offset, in the order of the last hop
             story += [((one.place[0], late * one.order), hop, one) for one in hands.get(customer, [])]
         for (offset, _), hop, event in sorted(story, key=lambda chapter: chapter[:2]):
             life.pass_time(offset)
@@ -86,6 +85,8 @@ class _Lives:
                 life.be_ranked(event)
             elif isinstance(event, PolicyTold):
                 life.obey(event)
+            elif isinstance(event, SourceTold):
+                life.hear_of(event)
             elif isinstance(event, Absorbed):
                 life.absorb(self.of(event.source), hop, event.place[0])
             else:
@@ -191,7 +192,12 @@ class _Life:
 
     def obey(self, told: PolicyTold) -> None:
         """A policy comes into force."""
-        self.desk.adopt(told)
+        self.desk.adopt(told, segments=self.segments, whole=self.sight.whole)
+        self.due_known = False
+
+    def hear_of(self, told: SourceTold) -> None:
+        """A source has told everything up to some instant."""
+        self.desk.hear_of(told, segments=self.segments, whole=self.sight.whole)
         self.due_known = False
 
     def answer(self) -> CustomerAnswer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
@@ -26,13 +26,15 @@ class Candidate(msgspec.Struct, frozen=True):
     effective_at: int
     timed: bool
     waited: bool = False
-    silent: bool = False
-    """Waiting: it was deferred where the fact came by import."""
-    old: bool = False
-    """Waiting: it was too old already when it was deferred first."""
     half: bool = False
     """Waiting: some of the person was missing when it was looked at last."""
     until: int | None = None
+    held: bool = False
+    """It waits for sources to tell everything; `until` then is the last instant of that wait."""
+    silent: bool = False
+    """It waits since a step whose fact came by import."""
+    too_old: bool = False
+    """It waits, and was too old already when it began to."""
 
     @property
     def name(self) -> tuple[str, str]:
@@ -61,6 +63,8 @@ class Moment(msgspec.Struct, frozen=True):
     """Another marketing candidate was sent or deferred in this arbitration."""
     waiting: tuple[Rule, ...]
     """Rules of the marketing candidates that wait for later."""
+    told_until: Mapping[str, int]
+    """Source → the instant up to which it has declared to have told everything."""
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -76,6 +80,9 @@ class Ruling(msgspec.Struct, frozen=True):
 
     verdict: Literal["defer", "skip"]
     until: int | None = None
+    held: bool = False
+    open_end: bool = False
+    """Nobody can say now that it may go at `until`."""
 
 
 SKIP = Ruling("skip")
@@ -137,25 +144,53 @@ def _holds(case: Case) -> bool:
     return True
 
 
+def silent_sources(
+    candidate: Candidate, rule: Rule, policy: Policy, told_until: Mapping[str, int], now: int
+) -> list[str]:
+    """Those of the rule's sources that may still have something to tell of the time up to the candidate's instant."""
+    silent = []
+    for source in rule.waits_for:
+        reached = [told_until.get(source, 0)]
+        if source in policy.sources:
+            reached.append(now - policy.sources[source].grace_minutes * 60_000)
+        if max(reached) < candidate.effective_at:
+            silent.append(source)
+    return silent
+
+
+def _incomplete(case: Case) -> Ruling | None:
+    moment, last = case.moment, expires(case.candidate, case.rule)
+    silent = silent_sources(case.candidate, case.rule, moment.policy, moment.told_until, moment.now)
+    if not silent or moment.now > last:
+        return None
+    terms = [moment.policy.sources[source] for source in silent if source in moment.policy.sources]
+    at = case.candidate.effective_at + max((each.grace_minutes * 60_000 for each in terms), default=0)
+    if len(terms) == len(silent) and at <= last:
+        return Ruling("defer", at, held=True)
+    return Ruling("defer", last + 1, held=True, open_end=True)
+
+
 def _consent(case: Case) -> Ruling | None:
     return None if any(allowed(touch.message, case.rule, case.moment.profile) for touch in case.rule.touches) else SKIP
 
 
 def _import(case: Case) -> Ruling | None:
     before = case.moment.baseline is not None and case.candidate.effective_at <= case.moment.baseline
-    silent = case.moment.silent or case.candidate.silent
-    return SKIP if silent or before or (case.moment.unconfirmed and case.candidate.timed) else None
-
-
-def too_old(candidate: Candidate, moment: Moment) -> bool:
-    """Judged once, when it was raised; what waits keeps that answer."""
-    if candidate.waited:
-        return candidate.old
-    return moment.as_of - candidate.effective_at > moment.policy.max_trigger_age_hours * HOUR
+    return (
+        SKIP
+        if case.moment.silent or case.candidate.silent or before or (case.moment.unconfirmed and case.candidate.timed)
+        else None
+    )
 
 
 def _age(case: Case) -> Ruling | None:
-    return SKIP if too_old(case.candidate, case.moment) else None
+    return SKIP if too_old(case) else None
+
+
+def too_old(case: Case) -> bool:
+    """Whether its cause lay too far back when it was raised; later nobody asks again."""
+    old = case.moment.as_of - case.candidate.effective_at > case.moment.policy.max_trigger_age_hours * HOUR
+    return case.candidate.too_old or (old and not case.candidate.waited)
 
 
 def _holdout(case: Case) -> Ruling | None:
@@ -211,6 +246,7 @@ def _channel(case: Case) -> Ruling | None:
 GATES: tuple[tuple[str, Gate], ...] = (
     ("suppressed", _suppressed),
     ("half-person", _half_person),
+    ("incomplete", _incomplete),
     ("consent", _consent),
     ("import", _import),
     ("age", _age),

@@ -19,6 +19,7 @@ from shared.chain import (
     Linked,
     PolicyPublished,
     ResyncRequested,
+    SourceCompleted,
     Tick,
     Unlinked,
 )
@@ -58,6 +59,15 @@ class PolicyTold(msgspec.Struct, frozen=True):
     policy: Policy
 
 
+class SourceTold(msgspec.Struct, frozen=True):
+    """At this offset a source has told of the time up to `until`; `clock` is the partition's."""
+
+    offset: int
+    clock: int
+    source: str
+    until: int
+
+
 class PartitionLog(msgspec.Struct, frozen=True):
     """`ticks` are the valid ones, rising in offset and as_of; `published` are all cuts seen, in force or not."""
 
@@ -73,6 +83,8 @@ class PartitionLog(msgspec.Struct, frozen=True):
     """(partition, offset) of what splits people: the oracle does not fold it."""
     hands: list[tuple[int, int, str, Linked | IdentityConflict | Fragment | Forwarded]]
     """(offset, clock, customer, record) of everything about hand-over."""
+    sources: list[SourceTold]
+    """Declarations that came into force."""
     scenario: bool = False
 
     def tick_reaching(self, instant: int) -> tuple[int, int] | None:
@@ -98,7 +110,7 @@ class PartitionLog(msgspec.Struct, frozen=True):
 
 def read_partition(partition: int, records: Sequence[LogRecord], *, scenario: bool) -> PartitionLog:
     """Sort the records of one partition, given in offset order."""
-    log = PartitionLog(partition, [], defaultdict(list), [], [], [], [], [], [], scenario)
+    log = PartitionLog(partition, [], defaultdict(list), [], [], [], [], [], [], [], scenario)
     for record in records:
         decoded = _decoded(record)
         if decoded is None:
@@ -109,6 +121,8 @@ def read_partition(partition: int, records: Sequence[LogRecord], *, scenario: bo
             _tell_cuts(log, record, decoded)
         elif isinstance(decoded, PolicyPublished):
             _tell_policy(log, record, decoded)
+        elif isinstance(decoded, SourceCompleted):
+            _tell_source(log, record, decoded)
         elif isinstance(decoded, ResyncRequested | Checkpoint):
             continue  # nothing happens because of them
         elif isinstance(decoded, Unlinked):
@@ -156,6 +170,12 @@ def _tell_policy(log: PartitionLog, record: LogRecord, published: PolicyPublishe
         return
     if not log.policies or published.number > log.policies[-1].number:
         log.policies.append(PolicyTold(record.offset, _clock(log), published.number, policy))
+
+
+def _tell_source(log: PartitionLog, record: LogRecord, told: SourceCompleted) -> None:
+    before = [one.until for one in log.sources if one.source == told.source]
+    if not before or told.until > max(before):
+        log.sources.append(SourceTold(record.offset, _clock(log), told.source, told.until))
 
 
 def _customer(record: LogRecord) -> str | None:

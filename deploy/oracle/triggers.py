@@ -19,9 +19,10 @@ from deploy.oracle.gates import (
     expires,
     judge,
     reachable,
+    silent_sources,
     too_old,
 )
-from deploy.oracle.log import PolicyTold
+from deploy.oracle.log import PolicyTold, SourceTold
 from deploy.oracle.moments import birthdays, zone_of
 from shared.chain import Profile, Segments
 from shared.events import MessageReported, OrderPlaced, ProductViewed
@@ -76,6 +77,8 @@ class Desk:
         self.uses: list[Use] = []
         self.baseline: int | None = None
         self.unconfirmed = False
+        self.told_until: dict[str, int] = {}
+        """Source → the instant up to which it has declared to have told everything."""
         self.decisions: list[Decided] = []
         self.commands: list[SendMessage] = []
 
@@ -118,7 +121,7 @@ class Desk:
 
     # Steps
 
-    def adopt(self, told: PolicyTold) -> None:
+    def adopt(self, told: PolicyTold, *, segments: Segments, whole: bool) -> None:
         """A policy comes into force."""
         self.told = told
         self.now = max(self.now, told.clock)
@@ -128,6 +131,22 @@ class Desk:
             if self.rule(candidate.rule) is None:
                 del self.waiting[name]
                 self._decide(candidate, self.now, "skip", "rule-gone")
+        held = {name: one for name, one in self.waiting.items() if one.held}
+        if held:
+            self.waiting |= {name: msgspec.structs.replace(one, until=self.now) for name, one in held.items()}
+            self._look_again(segments=segments, whole=whole)
+
+    def hear_of(self, told: SourceTold, *, segments: Segments, whole: bool) -> None:
+        """A source declares; only where that sets something free does anything happen."""
+        self.told_until[told.source] = told.until
+        now = max(self.now, told.clock)
+        if any(one.held and self._is_back(one, now) for one in self.waiting.values()):
+            self.now = now
+            self._look_again(segments=segments, whole=whole)
+
+    def _look_again(self, *, segments: Segments, whole: bool) -> None:
+        step = Step(self.now, self.now, self.profile, segments, whole=whole)
+        self._arbitrate(self._back(self.now), step)
 
     def step(self, step: Step, late: Sequence[Candidate] = ()) -> None:
         """Take the customer to one instant: facts first, then rules, then arbitration; `late` fell due before it."""
@@ -138,11 +157,22 @@ class Desk:
         if step.taken is not None and step.taken.purchase:
             self._bought(step.now)
         wanted = [*late, *fired, *self._browsed(step), *self._events(step)]
-        back = [one for one in self.waiting.values() if one.until is None or one.until <= step.now]
-        for candidate in back:
-            del self.waiting[candidate.name]
+        back = self._back(step.now)
         names = {candidate.name for candidate in (*back, *self.waiting.values())}
         self._arbitrate([*back, *(new for new in wanted if new.name not in names)], step)
+
+    def _back(self, now: int) -> list[Candidate]:
+        """What has waited until now, taken off the list."""
+        back = [one for one in self.waiting.values() if self._is_back(one, now)]
+        for candidate in back:
+            del self.waiting[candidate.name]
+        return back
+
+    def _is_back(self, one: Candidate, now: int) -> bool:
+        rule = self.rule(one.rule)
+        if one.held and rule is not None and not silent_sources(one, rule, self.policy, self.told_until, now):
+            return True
+        return one.until is None or one.until <= now
 
     def _take_over(self, step: Step) -> None:
         if step.taken is None:
@@ -234,23 +264,31 @@ class Desk:
         taken = False
         for candidate in sorted(candidates, key=lambda one: (-rules[one.rule].value, one.rule, one.key)):
             rule = rules[candidate.rule]
-            moment = self._moment(step, taken=taken)
-            reason, ruling = judge(Case(candidate, rule, moment))
+            case = Case(candidate, rule, self._moment(step, taken=taken))
+            reason, ruling = judge(case)
             if ruling is None:
                 self._send(candidate, rule, step.now)
             elif ruling.verdict == "skip":
                 self._decide(candidate, step.now, "skip", reason)
             else:
-                silent, old = moment.silent or candidate.silent, too_old(candidate, moment)
-                waits = msgspec.structs.replace(candidate, until=ruling.until, waited=True, silent=silent, old=old)
-                waits = msgspec.structs.replace(waits, half=reason == "half-person")
+                waits = msgspec.structs.replace(
+                    candidate,
+                    until=ruling.until,
+                    waited=True,
+                    held=ruling.held,
+                    half=reason == "half-person",
+                    silent=candidate.silent or case.moment.silent,
+                    too_old=too_old(case),
+                )
                 self.waiting[candidate.name] = waits
-                self._decide(waits, step.now, "defer", reason)
-            passed = ruling is None or ruling.verdict == "defer"
+                said = msgspec.structs.replace(waits, until=None) if ruling.open_end else waits
+                self._decide(said, step.now, "defer", reason)
+            passed = ruling is None or (ruling.verdict == "defer" and not ruling.held)
             taken = taken or (passed and rule.purpose == "marketing")
 
     def _moment(self, step: Step, *, taken: bool) -> Moment:
-        rules = [self.rule(candidate.rule) for candidate in self.waiting.values() if candidate.until is not None]
+        sure = [one for one in self.waiting.values() if one.until is not None and not one.held]
+        rules = [self.rule(candidate.rule) for candidate in sure]
         return Moment(
             now=step.now,
             as_of=step.as_of,
@@ -267,6 +305,7 @@ class Desk:
             uses=tuple(sorted(use.at for use in self.uses)),
             taken=taken,
             waiting=tuple(rule for rule in rules if rule is not None and rule.purpose == "marketing"),
+            told_until=self.told_until,
         )
 
     def _send(self, candidate: Candidate, rule: Rule, now: int) -> None:

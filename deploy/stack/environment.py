@@ -38,6 +38,7 @@ def environment(directory: Path, *, addresses: Addresses, secrets: Secrets, scen
         "HUITOU_KEYRING": str(secrets.keyring),
         "HUITOU_PEPPER_FILE": str(secrets.pepper),
         "HUITOU_WRITE_KEYS_FILE": str(secrets.write_keys),
+        "HUITOU_HOOKS_FILE": str(secrets.hooks),
         "HUITOU_PROVIDERS_FILE": str(secrets.providers),
         "HUITOU_SHOP_FILE": str(shop_file(directory)),
         "HUITOU_SCENARIO": str(int(scenario)),

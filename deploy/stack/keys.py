@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from services.ingest.hooks.sources import change_sources
 from services.ingest.identifiers import Pepper
 from services.ingest.write_keys import Scope, add_key
 from services.notifier.channels.templates import builtin_sources
@@ -29,6 +30,8 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     """What ingest checks: hashes only."""
     write_key: Path
     """The key itself, for whoever sends from this machine."""
+    hooks: Path
+    """Systems that may call ingest's webhooks; at first none."""
     providers: Path
     """The notifier's accounts; at first those at the sandbox."""
     sandbox: Path
@@ -61,6 +64,7 @@ def ensure(directory: Path) -> Secrets:
         pepper=directory / "pepper",
         write_keys=directory / "write-keys.json",
         write_key=directory / "write-key",
+        hooks=directory / "hooks.json",
         providers=directory / "providers.json",
         sandbox=directory / "sandbox.json",
         operators=directory / "operators.json",
@@ -73,6 +77,8 @@ def ensure(directory: Path) -> Secrets:
         create_private(files.write_key, add_key(files.write_keys, SOURCE, [Scope.LIVE, Scope.IMPORT]).encode("ascii"))
     if not files.operators.exists():
         create_private(files.operators, b'{"operators":{}}')
+    if not files.hooks.exists():
+        change_sources(files.hooks, list)
     if not files.sandbox.exists():
         create_private(files.sandbox, msgspec.json.encode(_accounts()))
     if not files.providers.exists():

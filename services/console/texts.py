@@ -148,6 +148,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "rule.thank-you": ("首单感谢", "First-order thanks"),
     "reason.sent": ("通过全部闸门", "Passed every gate"),
     "reason.suppressed": ("客户已全部退订", "Customer opted out of everything"),
+    "reason.incomplete": ("来源尚未报齐，等待声明", "A source has not told everything yet"),
     "reason.half-person": ("身份合并未完成，稍后再看", "Identity merge under way, looked at again"),
     "reason.consent": ("没有可用渠道的授权", "No consent for any channel"),
     "reason.import": ("来自历史导入，不触发", "Comes from an import, never fires"),

@@ -20,10 +20,12 @@ from rich.table import Table
 
 from services.ingest import clock_process, http_process
 from services.ingest.csv_import import MAX_LAG, Columns, read_history, send_history, summary
+from services.ingest.hooks.commands import add_commands
+from services.ingest.hooks.sources import HookSourcesError
 from services.ingest.identifiers import IdentifierRefusedError, Kind, PepperError
 from services.ingest.order_history import HistoryRefusedError, Terms, local_instant
 from services.ingest.progress import ImportProgress
-from services.ingest.settings import ClockSettings, HttpSettings, ImportSettings, KeysSettings
+from services.ingest.settings import ClockSettings, HooksSettings, HttpSettings, ImportSettings, KeysSettings
 from services.ingest.unlink import alias_from, alias_of, conflicts, send_unlink
 from services.ingest.write_keys import Scope, WriteKeysError, add_key, revoke_key
 from shared import clock, log
@@ -47,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         PepperError,
         SealingError,
         WriteKeysError,
+        HookSourcesError,
         HistoryRefusedError,
         msgspec.DecodeError,
         OSError,
@@ -147,6 +150,10 @@ def _revoke_key(given: argparse.Namespace) -> int:
     return 0
 
 
+def _hooks_file() -> Path:
+    return HooksSettings().hooks_file
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="services.ingest", description="The entrance for everything a shop sends.")
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -157,6 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("conflicts", help="member numbers that events would have made one person").set_defaults(
         run=_conflicts
     )
+    add_commands(commands.add_parser("hooks", help="systems that may call /hooks/…"), _hooks_file)
     keys = commands.add_parser("keys", help="write keys").add_subparsers(required=True, metavar="action")
     add = keys.add_parser("add", help="a new key, printed once")
     add.add_argument("--source", required=True, help="name of the sender, e.g. shop")

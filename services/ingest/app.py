@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,8 +21,14 @@ from services.ingest.strict_json import BodyTooLargeError, JsonRefusedError
 Handle = Callable[[Request, Exception], Response]
 
 
-def create_app(intake: Intake, gate: Gate, running: AbstractAsyncContextManager[object] | None = None) -> FastAPI:
-    """The application; `running` is entered while it serves (the producer's connection)."""
+def create_app(
+    intake: Intake,
+    gate: Gate,
+    running: AbstractAsyncContextManager[object] | None = None,
+    *,
+    more: Sequence[APIRouter] = (),
+) -> FastAPI:
+    """The application; `running` is entered while it serves (the producer's connection). `more`: routes."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -34,6 +40,8 @@ def create_app(intake: Intake, gate: Gate, running: AbstractAsyncContextManager[
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.include_router(routes(intake, gate))
+    for router in more:
+        app.include_router(router)
     for kind, handle in _HANDLERS.items():
         app.add_exception_handler(kind, handle)
     return app

@@ -7,8 +7,12 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
+from services.ingest import declarations_api
 from services.ingest.app import create_app
+from services.ingest.declarations import Declarations
 from services.ingest.gate import Gate
+from services.ingest.hooks import api as hooks
+from services.ingest.hooks.sources import HookSources
 from services.ingest.identity_api import identity_routes
 from services.ingest.intake import Intake
 from services.ingest.link_memory import LinkMemory
@@ -30,13 +34,17 @@ def create(settings: HttpSettings) -> FastAPI:
     """The application with a real broker behind it."""
     publisher = KafkaPublisher(settings.kafka)
     memory = SealMemory(clock.monotonic)
-    links = LinkMemory(clock.monotonic)
-    keyring = Keyring.load(settings.keyring)
-    intake = Intake(settings.desk(), keyring, publisher, memory, now_ms=clock.now_ms, links=links)
+    links, keyring, desk = LinkMemory(clock.monotonic), Keyring.load(settings.keyring), settings.desk()
+    intake = Intake(desk, keyring, publisher, memory, now_ms=clock.now_ms, links=links)
     gate = Gate(WriteKeys.load(settings.write_keys_file), clock.monotonic)
-    app = create_app(intake, gate, publisher)
-    app.include_router(identity_routes(settings.desk().pepper, publisher, gate))
-    return app
+    declarations = Declarations(publisher, (lambda: None) if settings.scenario else clock.now_ms)
+    sources = HookSources(settings.hooks_file, clock.monotonic)
+    more = [
+        hooks.routes(intake, sources, declarations, now_ms=clock.now_ms),
+        declarations_api.routes(declarations, gate),
+        identity_routes(desk.pepper, publisher, gate),
+    ]
+    return create_app(intake, gate, publisher, more=more)
 
 
 def serve(settings: HttpSettings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, final
+from typing import Any, Final, NamedTuple, final
 
 from services.ingest import segment, typed
 from services.ingest.fields import EventRefusedError
@@ -16,6 +16,9 @@ from services.ingest.seal_memory import SealMemory
 from services.ingest.strict_json import JsonRefusedError
 from shared.codec import encode
 from shared.sealing import Keyring
+
+_UNREAD: Final = (JsonRefusedError, EventRefusedError)
+"""What stands in the place of an item that could not be read."""
 
 
 class Outcome(NamedTuple):
@@ -88,6 +91,25 @@ class Intake:
         """Wall time, ms."""
         return self._now_ms()
 
+    async def pushed(self, events: Sequence[object], *, source: str, raw: bytes) -> list[Outcome]:
+        """Publish what a webhook said, in the typed API's shapes; what is refused goes to the rejected events.
+
+        `raw`: the call's body, kept where an event could not even be read.
+        """
+        request = Request(source, self._keyring, self._memory, received_at=self._now_ms())
+
+        def take(item: object) -> Taken:
+            return typed.take(item, self._desk, source=source)
+
+        outcomes = [_taken(request, event, take, "") for event in events]
+        for index, (event, outcome) in enumerate(zip(events, outcomes, strict=True)):
+            if outcome.refusal is not None and isinstance(event, _UNREAD):
+                request.reject(_placed(outcome.refusal, "$"), raw)
+            elif outcome.refusal is not None:
+                request.reject(_placed(outcome.refusal, f"$.events[{index}]"), encode(event))
+        await self._publish(request)
+        return outcomes
+
     async def ready(self) -> bool:
         """Whether the broker answers."""
         return await self._publisher.ready()
@@ -101,7 +123,7 @@ class Intake:
 def _taken(request: Request, item: object, take: Callable[[object], Taken], traceparent: str) -> Outcome:
     event_id = item.get("id") if isinstance(item, dict) else None
     event_id = event_id if isinstance(event_id, str) else None
-    if isinstance(item, JsonRefusedError):
+    if isinstance(item, _UNREAD):
         return Outcome(None, EventRefusedError(item.path, item.reason))
     try:
         request.accept(take(item), traceparent)

@@ -42,6 +42,8 @@ class HttpSettings(ImportSettings):
     """Keyring file (mode 0600) that seals contact data and rejected events."""
     write_keys_file: Path
     """Write keys (mode 0600), see `python -m services.ingest keys`."""
+    hooks_file: Path | None = None
+    """Systems that may call `/hooks/…` (mode 0600), see docs/webhooks.md; without it there are none."""
     http_port: int
     """Port on 127.0.0.1."""
 
@@ -52,3 +54,11 @@ class KeysSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HUITOU_", frozen=True)
 
     write_keys_file: Path
+
+
+class HooksSettings(BaseSettings):
+    """For the webhook sources' commands."""
+
+    model_config = SettingsConfigDict(env_prefix="HUITOU_", frozen=True)
+
+    hooks_file: Path

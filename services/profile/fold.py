@@ -15,7 +15,7 @@ from services.profile.parts import in_part, joined, parts_of, without
 from services.profile.snapshot import exits, next_exit, profile_at
 from services.profile.state import State
 from shared import codec
-from shared.chain import Bundle, CutsPublished, PolicyPublished, ProfileStep, ProfileUpdated, Tick
+from shared.chain import Bundle, ProfileStep, ProfileUpdated, Standing, Tick
 from shared.events import CustomerFact
 from shared.shop import DAY, Shop
 from shared.streams.fold import Columns, Context, Outcome, Output
@@ -108,16 +108,14 @@ class ProfileFold:
         kept, given = without(state, aliases, open_limit=self._open_limit)
         return kept, bytes([self.schema]) + _encode(given)
 
-    def adopt(self, broadcast: CutsPublished | PolicyPublished, clock: int) -> None:
-        """Cuts and policy are for later hops."""
+    def adopt(self, broadcast: Standing, clock: int) -> None:
+        """What is broadcast is for later hops."""
 
-    def touched(self, broadcast: CutsPublished | PolicyPublished, columns: Columns) -> npt.NDArray[np.intp]:
+    def touched(self, broadcast: Standing, columns: Columns) -> npt.NDArray[np.intp]:
         """Nobody."""
         return np.empty(0, dtype=np.intp)
 
-    def on_broadcast(
-        self, state: State, broadcast: CutsPublished | PolicyPublished, context: Context
-    ) -> Outcome[State] | None:
+    def on_broadcast(self, state: State, broadcast: Standing, context: Context) -> Outcome[State] | None:
         """Nothing changes."""
         return None
 

@@ -22,12 +22,12 @@ from shared.chain import (
     EpochMarked,
     Fragment,
     HistogramChunk,
-    PolicyPublished,
     ProfileUpdated,
     SegmentChanged,
     SegmentSnapshot,
     SegmentStep,
     SegmentsUpdated,
+    Standing,
     Tick,
 )
 from shared.codec import cloud_event
@@ -95,11 +95,9 @@ class SegmenterFold:
         after, steps = logic.take_time(state, until, self._rules)
         return self._outcome(state, after, steps or None, as_of=until, context=context)
 
-    def on_broadcast(
-        self, state: Customer, broadcast: CutsPublished | PolicyPublished, context: Context
-    ) -> Outcome[Customer] | None:
-        """The cuts just adopted; None for a policy, and where neither class nor scores move."""
-        if isinstance(broadcast, PolicyPublished):
+    def on_broadcast(self, state: Customer, broadcast: Standing, context: Context) -> Outcome[Customer] | None:
+        """The cuts just adopted; None for what is not the segmenter's, and where neither class nor scores move."""
+        if not isinstance(broadcast, CutsPublished):
             return None
         at = max(context.clock, state.now)
         after, steps = logic.take_cuts(state, at, self._rules)
@@ -181,14 +179,14 @@ class SegmenterFold:
 
     # --- all customers of the partition
 
-    def adopt(self, broadcast: CutsPublished | PolicyPublished, clock: int) -> None:
-        """Cuts are scored by from now on; a policy is not the segmenter's."""
+    def adopt(self, broadcast: Standing, clock: int) -> None:
+        """Cuts are scored by from now on; policies and declarations are not the segmenter's."""
         if isinstance(broadcast, CutsPublished):
             self._rules = msgspec.structs.replace(self._rules, epoch=broadcast.epoch, scale=scale_of(broadcast.cuts))
 
-    def touched(self, broadcast: CutsPublished | PolicyPublished, columns: Columns) -> npt.NDArray[np.intp]:
+    def touched(self, broadcast: Standing, columns: Columns) -> npt.NDArray[np.intp]:
         """Movers: rows whose class or scores under these cuts differ from those in the columns."""
-        if isinstance(broadcast, PolicyPublished):
+        if not isinstance(broadcast, CutsPublished):
             return np.empty(0, np.intp)
         recency, orders = columns["recency"], columns["frequency"]
         scale = scale_of(broadcast.cuts)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.trigger_engine.gates import Case, chosen_touch, judge, served_mark, waiting_age
+from services.trigger_engine.completeness import is_ready
+from services.trigger_engine.gates import HELD, Case, chosen_touch, judge, served_mark, waiting_age
 from services.trigger_engine.messages import Moment, commands, decision
 from services.trigger_engine.rules import HOUR, LONGEST_CAP_HOURS, Rulebook
 from services.trigger_engine.state import Candidate, State, Use
@@ -45,11 +46,12 @@ def arbitrate(
     """
     known = {(waiting.rule, waiting.key) for waiting in state.waiting}
     fresh = {(new.rule, new.key): new for new in reversed(raised) if (new.rule, new.key) not in known}
-    ready = [waiting for waiting in state.waiting if waiting.until <= at]
+    ready = [waiting for waiting in state.waiting if is_ready(waiting, here.book, at)]
     if not fresh and not ready:
         return state, []
-    rest = tuple(waiting for waiting in state.waiting if waiting.until > at)
-    best = min((_rank(rule) for rule in _marketing(rest, here.book)), default=None)
+    rest = tuple(waiting for waiting in state.waiting if waiting not in ready)
+    sure = [waiting for waiting in rest if not waiting.held]
+    best = min((_rank(rule) for rule in _marketing(sure, here.book)), default=None)
     said: list[Said] = []
     state, taken = msgspec.structs.replace(state, waiting=rest), False
     for candidate, rule in _in_order((*ready, *fresh.values()), here.book):
@@ -82,7 +84,7 @@ def _in_order(candidates: Sequence[Candidate], book: Rulebook) -> list[tuple[Can
 
 
 def _decide(case: Case, here: Here) -> tuple[State, list[Said], bool]:
-    """The state after the decision, what is said of it, and whether the candidate was sent or deferred."""
+    """The state after the decision, what is said of it, and whether the candidate was sent, or deferred and will go."""
     candidate, state = case.candidate, case.state
     moment = Moment(here.customer, state.facts, case.at, here.book)
     ruling, gates = judge(case, here.book, here.off)
@@ -90,10 +92,11 @@ def _decide(case: Case, here: Here) -> tuple[State, list[Said], bool]:
         return state, [decision(candidate, moment, "skip", gates[-1].name, gates=gates)], False
     if ruling.verdict == "defer":
         silent, age = case.silent or candidate.silent, waiting_age(candidate, here.book)
-        half = gates[-1].name == "half-person"
-        waits = msgspec.structs.replace(candidate, until=ruling.until, silent=silent, age=age, half=half)
-        deferred = decision(candidate, moment, "defer", gates[-1].name, gates=gates, until=ruling.until or None)
-        return msgspec.structs.replace(state, waiting=(*state.waiting, waits)), [deferred], True
+        held, half = gates[-1].name == HELD, gates[-1].name == "half-person"
+        waits = msgspec.structs.replace(candidate, until=ruling.until, silent=silent, age=age, held=held, half=half)
+        until = (ruling.until or None) if ruling.foreseen else None
+        deferred = decision(candidate, moment, "defer", gates[-1].name, gates=gates, until=until)
+        return msgspec.structs.replace(state, waiting=(*state.waiting, waits)), [deferred], not held
     touch = chosen_touch(case.rule, state.facts)
     assert touch is not None, "the channel gate passed"
     sent = list(commands(candidate, case.rule, touch, moment))

@@ -14,7 +14,17 @@ from services.trigger_engine.arbitration import Here, Said
 from services.trigger_engine.gates import SWITCHES
 from services.trigger_engine.rules import compile_policy, no_rules
 from services.trigger_engine.state import State, next_due
-from shared.chain import Broadcast, Bundle, CutsPublished, Fragment, PolicyPublished, SegmentStep, SegmentsUpdated, Tick
+from shared.chain import (
+    Broadcast,
+    Bundle,
+    Fragment,
+    PolicyPublished,
+    SegmentStep,
+    SegmentsUpdated,
+    SourceCompleted,
+    Standing,
+    Tick,
+)
 from shared.codec import cloud_event
 from shared.instants import parse_zone
 from shared.outreach import SendMessage
@@ -39,7 +49,8 @@ class TriggerFold:
     schema = 1
     records: Callable[[bytes], Any] = staticmethod(msgspec.json.Decoder(SegmentsUpdated | Broadcast | Fragment).decode)
     bundle: type[Bundle] | None = None
-    columns: Mapping[str, Any] = {}
+    columns: Mapping[str, Any] = {"held": np.int8}
+    """1 where something is held until sources have told everything."""
 
     def __init__(self, shop: Shop, *, gates_off: frozenset[str] = frozenset()) -> None:
         if not gates_off <= SWITCHES:
@@ -70,27 +81,36 @@ class TriggerFold:
         here = self._here(context, context.clock)
         return _outcome(*logic.advance(state, here), here)
 
-    def adopt(self, broadcast: CutsPublished | PolicyPublished, clock: int) -> None:
-        """The policy is in force from `clock` on; ValueError names a field that makes no sense. Cuts change nothing."""
+    def adopt(self, broadcast: Standing, clock: int) -> None:
+        """The policy, or a declaration, is in force from now on; ValueError names what makes no sense in a policy."""
         if isinstance(broadcast, PolicyPublished):
             policy = parse_policy(broadcast.document)
             if policy.version != broadcast.number:
                 raise ValueError(f"policy: version: is {policy.version}, but it was published as {broadcast.number}")
-            self._book = compile_policy(policy, activated=clock, zone=self._zone, exponent=self._exponent)
+            book = compile_policy(policy, activated=clock, zone=self._zone, exponent=self._exponent)
+            self._book = msgspec.structs.replace(book, declared=self._book.declared)
+        elif isinstance(broadcast, SourceCompleted):
+            declared = {**self._book.declared, broadcast.source: broadcast.until}
+            self._book = msgspec.structs.replace(self._book, declared=declared)
 
-    def touched(self, broadcast: CutsPublished | PolicyPublished, columns: Columns) -> npt.NDArray[np.intp]:
-        """Everybody by a policy, nobody by cuts."""
-        return np.flatnonzero(columns["live"]) if isinstance(broadcast, PolicyPublished) else np.empty(0, np.intp)
+    def touched(self, broadcast: Standing, columns: Columns) -> npt.NDArray[np.intp]:
+        """Everybody by a policy, who has something held by a declaration, nobody by cuts."""
+        if isinstance(broadcast, PolicyPublished):
+            return np.flatnonzero(columns["live"])
+        if isinstance(broadcast, SourceCompleted):
+            return np.flatnonzero(columns["live"] & (columns["held"] == 1))
+        return np.empty(0, np.intp)
 
     def on_broadcast(
         self,
         state: State,
-        broadcast: CutsPublished | PolicyPublished,
+        broadcast: Standing,
         context: Context,
     ) -> Outcome[State] | None:
-        """The customer under the new rules; None if nothing of his changes."""
+        """The customer under the new rules, or after a declaration; None if nothing of his changes."""
         here = self._here(context, context.clock)
-        changed, said = logic.change_rules(state, here)
+        act = logic.hear_out if isinstance(broadcast, SourceCompleted) else logic.change_rules
+        changed, said = act(state, here)
         return None if changed is state else _outcome(changed, said, here)
 
     def current(self, state: State, context: Context) -> Outcome[State] | None:
@@ -98,8 +118,8 @@ class TriggerFold:
         return None
 
     def row(self, state: State) -> tuple[int, ...]:
-        """No columns of its own."""
-        return ()
+        """Whether something is held."""
+        return (int(any(waiting.held for waiting in state.waiting)),)
 
     def closes_batch(self, clock: int, tick: Tick) -> bool:
         """No tick is special here."""

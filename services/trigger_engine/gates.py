@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
 from services.trigger_engine.calendar import quiet_until
+from services.trigger_engine.completeness import lacking, self_complete
 from services.trigger_engine.rules import HOUR, Rulebook
 from services.trigger_engine.state import Candidate, Facts, State
 from shared.events import Channel, Purpose
@@ -13,6 +14,8 @@ from shared.ids import hash64, share_of
 from shared.outreach import Gate
 from shared.policy import Browsed, Enters, Ordered, Rule, SinceLastOrder, Touch
 
+HELD: Final = "incomplete"
+"""The gate at which a candidate is held until its sources have told everything."""
 TOO_OLD: Final = 2**53
 """The age of what waits and was too old when it was raised."""
 
@@ -24,6 +27,8 @@ class Ruling(NamedTuple):
     detail: str = ""
     until: int = 0
     """Deferred: looked at again at this instant; 0: in the customer's next step."""
+    foreseen: bool = True
+    """Deferred: whether `until` is when it may go; not so where that hangs on a source."""
 
 
 class Case(NamedTuple):
@@ -117,6 +122,18 @@ def still_wanted(candidate: Candidate, rule: Rule, facts: Facts) -> bool:
     return not isinstance(when, Ordered) or when.nth in {None, facts.orders}
 
 
+def _incomplete(case: Case, book: Rulebook) -> Ruling:
+    """A late report may still say that he has bought: wait for it as long as the message may wait."""
+    last = send_by(case.candidate, case.rule)
+    names = lacking(case.candidate, book, case.at)
+    if not names or case.at > last:
+        return PASS
+    alone = self_complete(case.candidate, names, book)
+    if alone is None or alone > last:
+        return Ruling("defer", ",".join(names), last + 1, foreseen=False)
+    return Ruling("defer", ",".join(names), alone)
+
+
 def _consent(case: Case, _: Rulebook) -> Ruling:
     allowed = _allowed(case.rule, case.state.facts)
     names = ",".join(touch.message.channel for touch in allowed or case.rule.touches)
@@ -189,6 +206,7 @@ def send_by(candidate: Candidate, rule: Rule) -> int:
 GATES: Final[tuple[tuple[str, Callable[[Case, Rulebook], Ruling]], ...]] = (
     ("suppressed", _suppressed),
     ("half-person", _half_person),
+    (HELD, _incomplete),
     ("consent", _consent),
     ("import", _import),
     ("age", _age),
@@ -209,7 +227,11 @@ def judge(case: Case, book: Rulebook, off: frozenset[str]) -> tuple[Ruling, tupl
     """The first ruling that does not pass (or a pass), and the verdicts up to it."""
     trace = []
     for name, gate in GATES:
-        if name in off or (name in _MARKETING_ONLY and case.rule.purpose != "marketing"):
+        if (
+            name in off
+            or (name == HELD and not book.waits)
+            or (name in _MARKETING_ONLY and case.rule.purpose != "marketing")
+        ):
             continue
         ruling = gate(case, book)
         trace.append(Gate(name, ruling.verdict, ruling.detail))

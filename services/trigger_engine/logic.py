@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from services.trigger_engine.arbitration import Here, Said, arbitrate, dropped
+from services.trigger_engine.completeness import is_ready
 from services.trigger_engine.intake import expire, rearmed, take_over
 from services.trigger_engine.rules import Rulebook
 from services.trigger_engine.state import Candidate, Facts, State, next_due
@@ -44,11 +45,31 @@ def change_rules(state: State, here: Here) -> tuple[State, list[Said]]:
     """The customer under a policy just come into force at `here.as_of`; the same state if nothing of his changes."""
     timers = rearmed(state, here.book)
     gone = tuple(waiting for waiting in state.waiting if waiting.rule not in here.book.rules)
-    if timers == state.timers and not gone:
+    held = any(waiting.held for waiting in state.waiting)
+    if timers == state.timers and not gone and not held:
         return state, []
-    kept = tuple(waiting for waiting in state.waiting if waiting.rule in here.book.rules)
-    said = dropped(gone, "rule-gone", state=state, at=max(here.as_of, state.now), here=here)
-    return _replace(state, timers=timers, waiting=kept), said
+    at = max(here.as_of, state.now)
+    kept = [waiting for waiting in state.waiting if waiting.rule in here.book.rules]
+    said = dropped(gone, "rule-gone", state=state, at=at, here=here)
+    state = _replace(state, timers=timers, waiting=tuple(_released(waiting, at) for waiting in kept))
+    if held:
+        state, more = arbitrate(state, at, (), here=here)
+        state, said = _replace(state, now=at), said + more
+    return state, said
+
+
+def hear_out(state: State, here: Here) -> tuple[State, list[Said]]:
+    """The customer after a source's declaration; the same state if it sets nothing free that is held."""
+    at = max(here.as_of, state.now)
+    if not any(waiting.held and is_ready(waiting, here.book, at) for waiting in state.waiting):
+        return state, []
+    state, said = arbitrate(state, at, (), here=here)
+    return _replace(state, now=at), said
+
+
+def _released(waiting: Candidate, at: int) -> Candidate:
+    """What is held is judged anew under a new policy, which may name other sources and graces."""
+    return _replace(waiting, until=at) if waiting.held else waiting
 
 
 def acquaint(step: SegmentStep, here: Here) -> State:

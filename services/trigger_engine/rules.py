@@ -70,6 +70,12 @@ class Rulebook(msgspec.Struct, frozen=True, kw_only=True):
     quiet: Quiet | None = None
     holdout: Holdout | None = None
     max_age: int = 0
+    waits: Mapping[str, tuple[str, ...]] = {}
+    """Rule → the sources it waits for."""
+    graces: Mapping[str, int] = {}
+    """Source → how late it reports at most."""
+    declared: Mapping[str, int] = {}
+    """Source → the instant up to which it has declared to have told everything; not of the policy."""
 
     @property
     def on_entering(self) -> frozenset[str]:
@@ -108,6 +114,8 @@ def compile_policy(policy: Policy, *, activated: int, zone: ZoneInfo, exponent: 
         quiet=None if quiet is None else Quiet(minute_of_day(quiet.start), minute_of_day(quiet.end)),
         holdout=policy.holdout,
         max_age=policy.max_trigger_age_hours * HOUR,
+        waits={rule.id: rule.waits_for for rule in policy.rules if rule.waits_for},
+        graces={name: terms.grace_minutes * MINUTE for name, terms in policy.sources.items()},
     )
 
 

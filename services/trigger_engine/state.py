@@ -56,6 +56,8 @@ class Candidate(msgspec.Struct, frozen=True, array_like=True):
     product: str = ""
     until: int = 0
     """Waiting: the instant at which it is looked at again; 0: in the next step of this customer."""
+    held: bool = False
+    """Waiting: for sources; looked at again before `until` once they have told everything."""
     alias: str = ""
     """Its cause came under another id of the person: that id."""
     half: bool = False

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from shared.chain import NEVER, Bundle, CutsPublished, Origin, PolicyPublished, Tick
+from shared.chain import NEVER, Bundle, Origin, Standing, Tick
 
 S = TypeVar("S", bound=msgspec.Struct)
 """The service's state of one customer: a frozen msgspec struct, stored as msgpack."""
@@ -116,15 +116,15 @@ class Fold(Protocol[S]):
         """All due instants of this customer up to `context.clock`."""
         ...
 
-    def adopt(self, broadcast: CutsPublished | PolicyPublished, clock: int) -> None:
+    def adopt(self, broadcast: Standing, clock: int) -> None:
         """The broadcast is in force from now on (also called at recovery); `clock` is the logical time when it came."""
         ...
 
-    def touched(self, broadcast: CutsPublished | PolicyPublished, columns: Columns) -> npt.NDArray[np.intp]:
+    def touched(self, broadcast: Standing, columns: Columns) -> npt.NDArray[np.intp]:
         """Rows of the customers that `on_broadcast` must look at."""
         ...
 
-    def on_broadcast(self, state: S, broadcast: CutsPublished | PolicyPublished, context: Context) -> Outcome[S] | None:
+    def on_broadcast(self, state: S, broadcast: Standing, context: Context) -> Outcome[S] | None:
         """The customer under the broadcast just adopted. None: nothing changes."""
         ...
 

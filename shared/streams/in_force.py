@@ -1,4 +1,4 @@
-"""The broadcasts in force in one partition: cuts, policy, and the requests already served; each applies once, by its version."""
+"""What is in force in one partition: cuts, policy, sources' declarations, requests served; each once, by its version."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 
 from shared import codec
-from shared.chain import BEHAVIOUR, Checkpoint, CutsPublished, PolicyPublished, ResyncRequested
+from shared.chain import BEHAVIOUR, Checkpoint, PolicyPublished, ResyncRequested, SourceCompleted, Standing
 from shared.streams.fold import Fold
 from shared.streams.rules import BrokenInvariantError, Off, Rule
 
-Broadcast = CutsPublished | PolicyPublished
+Broadcast = Standing
 Request = ResyncRequested | Checkpoint
 Kept = Mapping[str, tuple[bytes, int]]
-"""Tag → the encoded broadcast and the clock when it came into force: a part of the partition values."""
+"""Slot → the encoded broadcast and the clock when it came into force: a part of the partition values."""
 _decode = msgspec.json.Decoder(Broadcast | Request).decode
 
 
@@ -33,15 +33,15 @@ class InForce:
 
     def adopt_all(self) -> None:
         """Have the fold take over what is in force."""
-        for tag, (raw, clock) in sorted(self.kept.items()):
+        for slot, (raw, clock) in sorted(self.kept.items()):
             broadcast = _decode(raw)
-            self._versions[tag] = broadcast.version
+            self._versions[slot] = broadcast.version
             if isinstance(broadcast, Broadcast):
                 self._adopt(broadcast, clock)
 
     def is_news(self, broadcast: Broadcast | Request) -> bool:
         """Whether its version is above the one in force."""
-        version = self._versions.get(_tag(broadcast))
+        version = self._versions.get(_slot(broadcast))
         return version is None or broadcast.version > version
 
     def adopt(self, broadcast: Broadcast, clock: int) -> None:
@@ -51,12 +51,12 @@ class InForce:
 
     def keep(self, broadcast: Broadcast | Request, clock: int) -> None:
         """Remember it as served."""
-        tag = _tag(broadcast)
-        self._versions[tag] = broadcast.version
-        self.kept = self.kept | {tag: (codec.encode(broadcast), clock)}
+        slot = _slot(broadcast)
+        self._versions[slot] = broadcast.version
+        self.kept = self.kept | {slot: (codec.encode(broadcast), clock)}
 
     def broadcasts(self) -> Iterator[Broadcast]:
-        """Cuts and policy in force."""
+        """Cuts, policy and declarations in force."""
         for raw, _ in self.kept.values():
             known = _decode(raw)
             if isinstance(known, Broadcast):
@@ -71,5 +71,7 @@ class InForce:
         self._fold.adopt(broadcast, clock)
 
 
-def _tag(broadcast: Broadcast | Request) -> str:
-    return str(broadcast.__struct_config__.tag)
+def _slot(broadcast: Broadcast | Request) -> str:
+    """What a broadcast takes the place of: an earlier one of its kind; a declaration that of the same source."""
+    tag = str(broadcast.__struct_config__.tag)
+    return f"{tag}/{broadcast.source}" if type(broadcast) is SourceCompleted else tag

@@ -21,6 +21,7 @@ from shared.chain import (
     Origin,
     PolicyPublished,
     ResyncRequested,
+    SourceCompleted,
     Tick,
     Unlinked,
 )
@@ -112,7 +113,7 @@ class Partition(Generic[S]):
         kind = type(decoded)
         if kind is Tick:
             return self._tick(record, decoded, origin)
-        if kind is CutsPublished or kind is PolicyPublished:
+        if kind is CutsPublished or kind is PolicyPublished or kind is SourceCompleted:
             self._broadcast(record, decoded, origin)
             return False
         if kind is ResyncRequested or kind is Checkpoint or record.key is None:

@@ -13,7 +13,6 @@ from shared.chain import (
     NEVER,
     Broadcast,
     Bundle,
-    CutsPublished,
     Fragment,
     Happened,
     PolicyPublished,
@@ -24,6 +23,7 @@ from shared.chain import (
     Segments,
     SegmentStep,
     SegmentsUpdated,
+    Standing,
     Tick,
 )
 from shared.codec import decode_front
@@ -94,16 +94,14 @@ class TallyFold:
         profile = Profile(total=state.total, orders=state.aged)
         return Outcome(state, steps=(ProfileStep(at=context.clock, cause="resync", profile=profile),))
 
-    def adopt(self, broadcast: CutsPublished | PolicyPublished, clock: int) -> None:
+    def adopt(self, broadcast: Standing, clock: int) -> None:
         if isinstance(broadcast, PolicyPublished):
             self.factor = broadcast.document["factor"]
 
-    def touched(self, broadcast: CutsPublished | PolicyPublished, columns: Columns) -> npt.NDArray[np.intp]:
+    def touched(self, broadcast: Standing, columns: Columns) -> npt.NDArray[np.intp]:
         return np.flatnonzero(columns["live"] & (columns["total"] > 0))
 
-    def on_broadcast(
-        self, state: Tally, broadcast: CutsPublished | PolicyPublished, context: Context
-    ) -> Outcome[Tally] | None:
+    def on_broadcast(self, state: Tally, broadcast: Standing, context: Context) -> Outcome[Tally] | None:
         return self._outcome(msgspec.structs.replace(state, total=state.total * 10), context, "")
 
     def row(self, state: Tally) -> tuple[int, ...]:
@@ -212,15 +210,13 @@ class HeardFold:
     def on_time(self, state: Heard, context: Context) -> Outcome[Heard] | None:
         return None
 
-    def adopt(self, broadcast: CutsPublished | PolicyPublished, clock: int) -> None:
+    def adopt(self, broadcast: Standing, clock: int) -> None:
         return
 
-    def touched(self, broadcast: CutsPublished | PolicyPublished, columns: Columns) -> npt.NDArray[np.intp]:
+    def touched(self, broadcast: Standing, columns: Columns) -> npt.NDArray[np.intp]:
         return np.flatnonzero(np.zeros(0))
 
-    def on_broadcast(
-        self, state: Heard, broadcast: CutsPublished | PolicyPublished, context: Context
-    ) -> Outcome[Heard] | None:
+    def on_broadcast(self, state: Heard, broadcast: Standing, context: Context) -> Outcome[Heard] | None:
         return None
 
     def row(self, state: Heard) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deploy.bench.aggregator.job import Event, State, answer, decode_event, step
-from shared.chain import Bundle, CutsPublished, PolicyPublished, Tick
+from shared.chain import Bundle, Standing, Tick
 from shared.streams.fold import Columns, Context, Outcome, Output
 from shared.topics import CUSTOMER_EVENTS
 
@@ -48,9 +48,7 @@ class AggregatorFold:
         """Nothing is ever due."""
         return None
 
-    def on_broadcast(
-        self, state: State, broadcast: CutsPublished | PolicyPublished, context: Context
-    ) -> Outcome[State] | None:
+    def on_broadcast(self, state: State, broadcast: Standing, context: Context) -> Outcome[State] | None:
         """Nothing changes."""
         return None
 
@@ -58,10 +56,10 @@ class AggregatorFold:
         """Nothing is told again: no hop follows."""
         return None
 
-    def adopt(self, broadcast: CutsPublished | PolicyPublished, clock: int) -> None:
+    def adopt(self, broadcast: Standing, clock: int) -> None:
         """Nothing is in force here."""
 
-    def touched(self, broadcast: CutsPublished | PolicyPublished, columns: Columns) -> npt.NDArray[np.intp]:
+    def touched(self, broadcast: Standing, columns: Columns) -> npt.NDArray[np.intp]:
         """Nobody."""
         return np.empty(0, np.intp)
 

@@ -17,7 +17,7 @@ from shared.outreach import Verdict
 TEMPLATES = Path(texts.__file__).parent / "templates"
 USED = re.compile(r"\bt\(\s*[\"']([^\"']+)[\"']\s*\)")
 REASONS = (
-    *("sent", "suppressed", "half-person", "consent", "import", "age", "holdout", "served", "outranked"),
+    *("sent", "suppressed", "half-person", "incomplete", "consent", "import", "age", "holdout", "served", "outranked"),
     *("expired", "quiet-hours", "cap", "channel", "repurchased", "rule-gone"),
 )
 

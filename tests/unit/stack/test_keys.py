@@ -17,7 +17,16 @@ def test_every_secret_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "secrets").iterdir()}
 
     assert modes == dict.fromkeys(
-        ["keyring.json", "operators.json", "pepper", "providers.json", "sandbox.json", "write-key", "write-keys.json"],
+        [
+            "hooks.json",
+            "keyring.json",
+            "operators.json",
+            "pepper",
+            "providers.json",
+            "sandbox.json",
+            "write-key",
+            "write-keys.json",
+        ],
         0o600,
     )
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700

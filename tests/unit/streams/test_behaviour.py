@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.chain import CutsPublished, PolicyPublished, Tick
+from shared.chain import BEHAVIOUR, PolicyPublished, Standing, Tick
 from shared.codec import encode
 from shared.events import OrderPlaced
 from shared.instants import parse_zone
@@ -23,22 +23,23 @@ from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
 from tests.support.tally import Tally, TallyFold
 from tests.support.world import Stored
 
+NEXT = BEHAVIOUR + 1
 SWITCH = 5
 """Place of the policy in the log."""
 
 
 class NewTallyFold(TallyFold):
-    """The next version: with behaviour 2 an order of an even amount counts double."""
+    """The next version: from the next behaviour on an order of an even amount counts double."""
 
     behaviour = 1
 
-    def adopt(self, broadcast: CutsPublished | PolicyPublished, clock: int) -> None:
+    def adopt(self, broadcast: Standing, clock: int) -> None:
         super().adopt(broadcast, clock)
         if isinstance(broadcast, PolicyPublished):
             self.behaviour = broadcast.behaviour
 
     def on_record(self, state: Tally, record: Any, context: Context) -> Outcome[Tally] | None:
-        if self.behaviour >= 2 and isinstance(record, OrderPlaced) and record.amount % 2 == 0:
+        if self.behaviour >= NEXT and isinstance(record, OrderPlaced) and record.amount % 2 == 0:
             record = OrderPlaced(
                 id=record.id, at=record.at, order_id=record.order_id, amount=2 * record.amount, currency="CNY"
             )
@@ -50,7 +51,7 @@ def _log() -> list[Stored]:
         return OrderPlaced(id=f"e{number}", at=number, order_id=f"o{number}", amount=2, currency="CNY")
 
     records = [order(n) if n % 4 else Tick(n * 3_000, scenario=True) for n in range(12)]
-    policy = PolicyPublished(1, {"factor": 1, "behaviour": 2})
+    policy = PolicyPublished(1, {"factor": 1, "behaviour": NEXT})
     return [
         Stored(n, b"ann" if isinstance(record, OrderPlaced) else None, encode(record))
         for n, record in enumerate([*records[:SWITCH], policy, *records[SWITCH:]])
@@ -69,7 +70,7 @@ def _fold(fold: TallyFold, off: Off = ALL_ON) -> list[Batch]:
 def test_rule_14_two_versions_of_the_code_agree_on_every_record_until_the_policy_comes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine, "BEHAVIOUR", 2)
+    monkeypatch.setattr(engine, "BEHAVIOUR", NEXT)
     old, new = _fold(TallyFold()), _fold(NewTallyFold())
 
     assert old[: SWITCH + 1] == new[: SWITCH + 1]
@@ -77,14 +78,14 @@ def test_rule_14_two_versions_of_the_code_agree_on_every_record_until_the_policy
 
 
 def test_rule_14_code_that_does_not_know_the_behaviour_stops_rather_than_decide_by_the_old_one() -> None:
-    with pytest.raises(BrokenInvariantError, match="behaviour 2 on, this code knows up to 1"):
+    with pytest.raises(BrokenInvariantError, match=f"behaviour {NEXT} on, this code knows up to {BEHAVIOUR}"):
         _fold(TallyFold())
     assert len(_fold(TallyFold(), frozenset({Rule.BEHAVIOUR}))) == 13
 
 
 def test_rule_14_it_stops_at_its_start_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as newer:
-        newer.setattr(engine, "BEHAVIOUR", 2)
+        newer.setattr(engine, "BEHAVIOUR", NEXT)
         values = _fold(NewTallyFold())[-1].values
     core = Partition(TallyFold(), partition=0, seal=lambda *_: "")
     core.restore(PARTITION_KEY, values)
@@ -96,7 +97,7 @@ def test_rule_14_it_stops_at_its_start_as_well(monkeypatch: pytest.MonkeyPatch) 
 def test_a_policy_cannot_be_published_for_a_behaviour_that_this_code_has_not() -> None:
     assert parse_policy({"version": 1, "rules": []}).behaviour == 1
     with pytest.raises(ValueError, match="behaviour"):
-        parse_policy({"version": 1, "rules": [], "behaviour": 2})
+        parse_policy({"version": 1, "rules": [], "behaviour": NEXT})
 
 
 def test_zones_are_pinned_by_the_lock() -> None:

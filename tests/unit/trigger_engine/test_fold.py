@@ -7,8 +7,18 @@ import numpy as np
 import pytest
 
 from services.trigger_engine.fold import TriggerFold
-from services.trigger_engine.state import State
-from shared.chain import NEVER, Cuts, CutsPublished, Fragment, Origin, PolicyPublished, SegmentsUpdated, Tick
+from services.trigger_engine.state import Candidate, State
+from shared.chain import (
+    NEVER,
+    Cuts,
+    CutsPublished,
+    Fragment,
+    Origin,
+    PolicyPublished,
+    SegmentsUpdated,
+    SourceCompleted,
+    Tick,
+)
 from shared.codec import encode
 from shared.shop import Shop
 from shared.streams.fold import Context, Fold
@@ -38,10 +48,27 @@ def test_it_satisfies_the_contract_of_a_fold() -> None:
     fold: Fold[State] = TriggerFold(Shop())
 
     assert fold.empty() == State()
-    assert fold.row(fold.empty()) == ()
+    assert fold.row(fold.empty()) == (0,)
     assert fold.output is None
     assert not fold.closes_batch(0, Tick(NOON))
     assert fold.after_tick(0, Tick(NOON), {}) == ()
+
+
+def test_a_state_written_before_anything_could_be_held_is_read() -> None:
+    waits = Candidate("r", "k", 5, until=7)
+    written = msgspec.to_builtins(State(now=3, waiting=(waits,)))
+    old = msgspec.msgpack.encode([*written[:3], [written[3][0][:-1]], *written[4:]])
+
+    assert msgspec.msgpack.decode(old, type=State) == State(now=3, waiting=(waits,))
+
+
+def test_who_has_something_held_is_seen_in_the_columns() -> None:
+    fold = TriggerFold(Shop())
+    held = State(waiting=(Candidate("r", "k", 5), Candidate("r", "l", 5, until=9, held=True)))
+    columns = {"live": np.array([True, True, False]), "held": np.array([1, 0, 1], np.int8)}
+
+    assert fold.row(held) == (1,)
+    assert fold.touched(SourceCompleted("pos", 5), columns).tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +78,7 @@ def test_it_satisfies_the_contract_of_a_fold() -> None:
         Tick(5, origin=Origin(1, 2, 3)),
         CUTS,
         PolicyPublished(1, policy(), origin=Origin(1, 2, 3)),
+        SourceCompleted("pos", 7, Origin(1, 2, 3)),
         Fragment("c", Origin(1, 2, 3), {}, b"x"),
     ],
     ids=lambda record: type(record).__name__,
