@@ -57,7 +57,9 @@ def history(rnd: random.Random, *, conflicts: bool = False) -> History:
     """1 to 3 people with 1 to 4 ids each and at most one member number; with `conflicts` their ids mingle."""
     people = []
     for number in range(rnd.randint(1, 3)):
-        letters = rnd.sample("abcdefg", rnd.randint(1, 4))
+        letters = (
+            ["g", *rnd.sample("abcdef", rnd.randint(1, 3))] if conflicts else rnd.sample("abcdefg", rnd.randint(1, 4))
+        )
         people.append(sorted((IDS[letter][number] for letter in letters), reverse=True))
     crowd = [name for ids in people for name in ids]
     told = []
