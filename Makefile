@@ -7,7 +7,7 @@ SHARED := --numprocesses=2 --dist=loadfile
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test unit check format bench chaos lock clean
+.PHONY: help demo up test unit sdks check format bench chaos lock clean
 
 help: ## show this list
 	@echo 'usage: make TARGET'
@@ -24,6 +24,9 @@ test: $(VENV)/.dev $(FAUST)/.runtime ## all tests, on a real broker and database
 
 unit: $(VENV)/.dev ## the tests that need no broker, in a minute
 	@$(BIN)/python -m pytest $(SHARED) tests/unit tests/property tests/contract $(PYTEST)
+
+sdks: $(VENV)/.dev ## the public SDKs as they are against a real stack: prints the table SDK × call × result
+	@HUITOU_SDKS=required $(BIN)/python -m pytest -q -n0 tests/sdks $(PYTEST)
 
 check: $(VENV)/.dev ## style, types and import contracts
 	$(BIN)/ruff check .
@@ -47,6 +50,7 @@ lock: $(VENV)/.dev ## resolve the dependencies of pyproject.toml anew
 	@cp requirements.lock requirements-faust.lock  # the same versions wherever Faust's bounds allow them
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra faust -o requirements-faust.lock
 	$(BIN)/uv pip compile $(LOCK) deploy/bench/peers/quix.in -o deploy/bench/peers/quix.lock
+	$(BIN)/uv pip compile $(LOCK) tests/sdks/clients/python.in -o tests/sdks/clients/python.lock
 
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 

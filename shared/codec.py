@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import msgspec
@@ -33,7 +34,13 @@ def cloud_event(tag: object, *, id: str, source: str, at: int) -> list[tuple[str
         ("ce_specversion", b"1.0"),
         ("ce_id", id.encode()),
         ("ce_source", source.encode()),
-        ("ce_type", f"huitou.{tag}.v1".encode()),
+        ("ce_type", _ce_type(tag)),
         ("ce_time", format_instant(at).encode()),
         ("content-type", b"application/json"),
     ]
+
+
+@functools.lru_cache(maxsize=256)
+def _ce_type(tag: object) -> bytes:
+    """There are few tags, and each record carries one."""
+    return f"huitou.{tag}.v1".encode()

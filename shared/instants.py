@@ -48,7 +48,14 @@ def parse_instant(text: str) -> int:
 
 def format_instant(ms: int) -> str:
     """RFC 3339 in UTC with milliseconds and `Z`; OverflowError outside the years 1-9999."""
-    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    seconds, rest = divmod(ms, 1_000)
+    return f"{_whole_second(seconds)}.{rest:03d}Z"
+
+
+@functools.lru_cache(maxsize=4_096)
+def _whole_second(seconds: int) -> str:
+    """What happens now happens within the same few seconds."""
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat().removesuffix("+00:00")
 
 
 def local_day(ms: int, zone: ZoneInfo) -> int:

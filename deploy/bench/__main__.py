@@ -1,7 +1,7 @@
 """`make bench`: figures of this machine, shown and written to .local/results/bench.json.
 
-BENCH=NAME runs one part (in-process, peers, chain, latency, due, restart, scale-out); figures of the others stay as they were.
-EVENTS shortens peers, chain and scale-out, SECONDS latency, CUSTOMERS due and restart.
+BENCH=NAME runs one part (in-process, intake, peers, chain, latency, due, restart, scale-out); figures of the others stay as they were.
+EVENTS shortens intake, peers, chain and scale-out, SECONDS intake and latency, CUSTOMERS due and restart.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 import uvloop
 from rich.console import Console
 
-from deploy.bench import chain, due, in_process, latency, report, restart, scale_out
+from deploy.bench import chain, due, in_process, intake, latency, report, restart, scale_out
 from deploy.bench.figures import Sheet, table
 from deploy.bench.peers import contest
 from deploy.bench.wire import RefusedError
@@ -61,6 +61,13 @@ async def _in_process(bench: Bench) -> None:
     bench.sheet.add_load("in-process", "before")
     await in_process.measure(bench.sheet, events=bench.wish.events or 60_000, at=MORNING, policy=bench.policy)
     bench.sheet.add_load("in-process", "after")
+
+
+async def _intake(bench: Bench) -> None:
+    place, events = bench.home("intake"), bench.wish.events or 60_000
+    await intake.measure(
+        bench.sheet, bench.say, directory=place, cache=bench.wish.cache, events=events, seconds=bench.wish.seconds
+    )
 
 
 async def _peers(bench: Bench) -> None:
@@ -121,6 +128,7 @@ async def _scale_out(bench: Bench) -> None:
 
 PARTS: Mapping[str, Callable[[Bench], Awaitable[None]]] = {
     "in-process": _in_process,
+    "intake": _intake,
     "peers": _peers,
     "chain": _chain,
     "latency": _latency,

@@ -45,6 +45,14 @@ TARGETS: tuple[Target, ...] = (
         "the aggregator job against Quix Streams", "peers: Huitou against Quix Streams", "≥", 1.5, "ratio", unit="×"
     ),
     Target("the aggregator job against stock Faust", "peers: Huitou against stock Faust", "≥", 10, "ratio", unit="×"),
+    Target(
+        "HTTP intake against a bare FastAPI route that parses and produces",
+        "intake: at batch 100 against the bare route",
+        "≥",
+        0.7,
+        "ratio",
+        unit="×",
+    ),
     *(
         Target(
             f"one stateful hop with its I/O: {hop}",

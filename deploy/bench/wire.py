@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -61,10 +62,12 @@ class Connection:
 class Client:
     """`count` connections to ingest, open while something is sent: an idle one is hung up by the server after seconds."""
 
-    def __init__(self, url: str, key: str, count: int) -> None:
+    def __init__(self, url: str, key: str, count: int, *, path: str = PATH) -> None:
+        """`path`: the typed API's, or one of Segment's, whose SDKs show the key as the user of Basic."""
         place = urlsplit(url)
         self._host, self._port, self._count = place.hostname or "", place.port or 80, count
-        fields = (f"POST {PATH} HTTP/1.1", f"Host: {place.netloc}", f"Authorization: Bearer {key}")
+        shown = f"Bearer {key}" if path == PATH else f"Basic {base64.b64encode(f'{key}:'.encode()).decode()}"
+        fields = (f"POST {path} HTTP/1.1", f"Host: {place.netloc}", f"Authorization: {shown}")
         self._head = "\r\n".join((*fields, "Content-Type: application/json", "Content-Length: ")).encode()
 
     async def post_all(self, bodies: Sequence[bytes], each: Callable[[int], Awaitable[None]] | None = None) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from services.ingest.hooks.sources import change_sources
 from services.ingest.identifiers import Pepper
+from services.ingest.rate import Limit
 from services.ingest.write_keys import Scope, add_key
 from services.notifier.channels.templates import builtin_sources
 from services.notifier.providers import EmailAccount, Providers, SmsAccount, WecomAccount
@@ -19,6 +20,8 @@ SHOP = "回头小店"
 DOMAIN = "shop.example"
 SOURCE = "shop"
 """The source that the generated write key stands for."""
+LIMIT = Limit(per_second=1_000_000, burst=10_000_000)
+"""This machine's own key: bench, demo and faults send as fast as they can."""
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +77,8 @@ def ensure(directory: Path) -> Secrets:
     if not files.pepper.exists():
         Pepper.create(files.pepper)
     if not files.write_key.exists():
-        create_private(files.write_key, add_key(files.write_keys, SOURCE, [Scope.LIVE, Scope.IMPORT]).encode("ascii"))
+        key = add_key(files.write_keys, SOURCE, [Scope.LIVE, Scope.IMPORT], LIMIT)
+        create_private(files.write_key, key.encode("ascii"))
     if not files.operators.exists():
         create_private(files.operators, b'{"operators":{}}')
     if not files.hooks.exists():

@@ -20,14 +20,16 @@ from rich.table import Table
 
 from services.ingest import clock_process, http_process
 from services.ingest.csv_import import MAX_LAG, Columns, read_history, send_history, summary
+from services.ingest.gate import STANDARD
 from services.ingest.hooks.commands import add_commands
 from services.ingest.hooks.sources import HookSourcesError
 from services.ingest.identifiers import IdentifierRefusedError, Kind, PepperError
 from services.ingest.order_history import HistoryRefusedError, Terms, local_instant
 from services.ingest.progress import ImportProgress
+from services.ingest.rate import Limit
 from services.ingest.settings import ClockSettings, HooksSettings, HttpSettings, ImportSettings, KeysSettings
 from services.ingest.unlink import alias_from, alias_of, conflicts, send_unlink
-from services.ingest.write_keys import Scope, WriteKeysError, add_key, revoke_key
+from services.ingest.write_keys import Scope, WriteKeysError, add_key, list_keys, revoke_key
 from shared import clock, log
 from shared.instants import parse_instant, parse_zone
 from shared.sealing import SealingError
@@ -139,9 +141,29 @@ def _conflicts(_: argparse.Namespace) -> int:
 
 
 def _add_key(given: argparse.Namespace) -> int:
-    key = add_key(KeysSettings().write_keys_file, given.source, given.scope)
+    key = add_key(KeysSettings().write_keys_file, given.source, given.scope, _limit(given))
     sys.stdout.write(key + "\n")
     sys.stderr.write("this key is shown once and kept nowhere 此密钥只显示一次\n")
+    return 0
+
+
+def _limit(given: argparse.Namespace) -> Limit | None:
+    if given.per_second is None:
+        if given.burst is not None:
+            raise WriteKeysError("--burst: needs --per-second")
+        return None
+    burst = STANDARD.burst if given.burst is None else given.burst
+    try:
+        return msgspec.convert({"per_second": given.per_second, "burst": burst}, Limit)
+    except msgspec.ValidationError as error:
+        raise WriteKeysError(f"--per-second, --burst: {error}") from None
+
+
+def _list_keys(_: argparse.Namespace) -> int:
+    for key in list_keys(KeysSettings().write_keys_file):
+        limit = "" if key.limit is None else f"{key.limit.per_second} events/s, burst {key.limit.burst}"
+        state = "revoked" if key.revoked else "active"
+        sys.stdout.write("\t".join((key.id, key.source, ",".join(key.scopes), state, limit)).rstrip() + "\n")
     return 0
 
 
@@ -169,7 +191,10 @@ def _parser() -> argparse.ArgumentParser:
     add = keys.add_parser("add", help="a new key, printed once")
     add.add_argument("--source", required=True, help="name of the sender, e.g. shop")
     add.add_argument("--scope", action="append", type=Scope, choices=list(Scope), required=True)
+    add.add_argument("--per-second", type=int, metavar="EVENTS", help="lasting rate; default: the service's")
+    add.add_argument("--burst", type=int, metavar="EVENTS", help=f"at once after a rest; default {STANDARD.burst}")
     add.set_defaults(run=_add_key)
+    keys.add_parser("list", help="ids, sources, scopes, limits; no secrets").set_defaults(run=_list_keys)
     revoke = keys.add_parser("revoke", help="end a key")
     revoke.add_argument("key_id", help="hk_…, the part before the dot")
     revoke.set_defaults(run=_revoke_key)

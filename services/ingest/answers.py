@@ -20,9 +20,10 @@ def answer(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | No
     return Response(msgspec.json.encode(body), status, headers=headers, media_type=_JSON)
 
 
-def error(status: int, code: str, message: str, **more: str) -> Response:
-    """`{"code", "message", …}`; 401 and 503 carry the headers that clients need."""
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_AFTER_SECONDS)}}.get(status)
+def error(status: int, code: str, message: str, *, retry_after: int = RETRY_AFTER_SECONDS, **more: str) -> Response:
+    """`{"code", "message", …}`; 401, 429 and 503 carry the headers that clients need. `retry_after`: seconds."""
+    again = {"Retry-After": str(retry_after)}
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 429: again, 503: again}.get(status)
     return answer(status, {"code": code, "message": message} | more, headers)
 
 

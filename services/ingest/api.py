@@ -2,37 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable
 
-from fastapi import APIRouter
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
-from services.ingest.answers import answer, error, per_item
-from services.ingest.bodies import basic_user, read_body, traceparent
+from services.ingest import segment_api
+from services.ingest.answers import answer, error
+from services.ingest.bodies import READ_SECONDS
+from services.ingest.brake import Brake
 from services.ingest.gate import Gate
-from services.ingest.intake import Intake, Outcome
-from services.ingest.strict_json import JsonRefusedError, parse, parse_batch
+from services.ingest.intake import Intake
+from services.ingest.segment_api import SegmentApi
 from services.ingest.typed_api import typed_events
-from services.ingest.typed_desk import Note, Result
 
-SEGMENT_KINDS: Final = {"track": "t", "identify": "i", "page": "p", "screen": "s", "group": "g", "alias": "a"}
+Handler = Callable[[Request], Awaitable[Response]]
 
 
-def routes(intake: Intake, gate: Gate) -> APIRouter:
-    """Every route of the service."""
-    router = APIRouter()
-    for path in ("batch", "b"):
-        router.add_api_route(f"/v1/{path}", _segment_batch(intake, gate), methods=["POST"])
-    for kind, short in SEGMENT_KINDS.items():
-        for path in (kind, short):
-            router.add_api_route(f"/v1/{path}", _segment_one(intake, gate, kind), methods=["POST"])
-    router.add_api_route("/api/v1/events", typed_events(intake, gate), methods=["POST"])
+class Terms(msgspec.Struct, frozen=True):
+    """What an installation decides about its HTTP border."""
 
-    async def healthz(_: Request) -> Response:
-        return answer(200, {"status": "alive"})
+    public_url: str = ""
+    """Where browsers reach us; "" for the address that they asked."""
+    origins: tuple[str, ...] = ()
+    """Origins whose pages may read answers; none: pages of this machine."""
+    body_seconds: float = READ_SECONDS
+    """A body that is not whole by then is refused."""
 
+
+def routes(intake: Intake, gate: Gate, terms: Terms, brake: Brake | None) -> list[BaseRoute]:
+    """Every route of the service. Without a brake, on scenario stacks, history does not come over HTTP.
+
+    They read requests by themselves, so they spare FastAPI's search for parameters.
+    """
+    calls = SegmentApi(intake, gate, brake=brake, public_url=terms.public_url, body_seconds=terms.body_seconds)
+    posts: dict[str, Handler] = {f"/v1/{path}": calls.batch for path in segment_api.BATCHES}
+    posts[f"/v1/{segment_api.IMPORT}"] = calls.history
+    for kind, short in segment_api.KINDS.items():
+        posts |= dict.fromkeys((f"/v1/{kind}", f"/v1/{short}"), _one(calls, kind))
+    posts["/api/v1/events"] = typed_events(intake, gate, body_seconds=terms.body_seconds)
+    gets: dict[str, Handler] = {segment_api.SETTINGS: calls.settings, "/healthz": _healthz, "/readyz": _readyz(intake)}
+    return [
+        *(Route(path, handler, methods=["POST"]) for path, handler in posts.items()),
+        *(Route(path, handler, methods=["GET"]) for path, handler in gets.items()),
+    ]
+
+
+async def _healthz(_: Request) -> Response:
+    return answer(200, {"status": "alive"})
+
+
+def _readyz(intake: Intake) -> Handler:
     async def readyz(_: Request) -> Response:
         return (
             answer(200, {"status": "ready"})
@@ -40,46 +62,11 @@ def routes(intake: Intake, gate: Gate) -> APIRouter:
             else error(503, "not_ready", "the broker does not answer")
         )
 
-    router.add_api_route("/healthz", healthz, methods=["GET"])
-    router.add_api_route("/readyz", readyz, methods=["GET"])
-    return router
+    return readyz
 
 
-Handler = Callable[[Request], Awaitable[Response]]
-
-
-def _segment_batch(intake: Intake, gate: Gate) -> Handler:
-    async def batch(request: Request) -> Response:
-        raw = await read_body(request)
-        body = parse_batch(raw, "batch")
-        source = gate.live(basic_user(request) or body.envelope.get("writeKey"))
-        outcomes = await intake.segment(body.items, source=source, raw=raw, traceparent=traceparent(request))
-        return _segment_answer(request, outcomes)
-
-    return batch
-
-
-def _segment_one(intake: Intake, gate: Gate, kind: str) -> Handler:
+def _one(calls: SegmentApi, kind: str) -> Handler:
     async def one(request: Request) -> Response:
-        raw = await read_body(request)
-        message = parse(raw)
-        if not isinstance(message, dict):
-            raise JsonRefusedError("$", "must be an object")
-        source = gate.live(basic_user(request) or message.get("writeKey"))
-        await intake.segment([message], source=source, raw=raw, kind=kind, traceparent=traceparent(request))
-        return answer(200, {"success": True})
+        return await calls.one(request, kind)
 
     return one
-
-
-def _segment_answer(request: Request, outcomes: Sequence[Outcome]) -> Response:
-    """What SDKs expect; per item for whoever asks for it as RFC 7240 has it (the console, when it sends an event again)."""
-    if "return=representation" in request.headers.get("prefer", ""):
-        return per_item([_result(outcome) for outcome in outcomes])
-    return answer(200, {"success": True})
-
-
-def _result(outcome: Outcome) -> Result:
-    if outcome.refusal is None:
-        return Result(outcome.id, "accepted")
-    return Result(outcome.id, "rejected", Note(outcome.refusal.path, outcome.refusal.reason))

@@ -1,4 +1,4 @@
-"""Reads what a client sends: body, encoding, credentials; all with limits. Knows HTTP requests; not JSON or events."""
+"""Reads what a client sends: body, encoding, credentials, trace; all with limits. Knows HTTP requests; not JSON or events."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ class BodyTooSlowError(Exception):
     """The client did not send its body in time, or went away."""
 
 
-async def read_body(request: Request, limit: int = STANDARD.body) -> bytes:
-    """The body, inflated if it is gzip; the content type does not matter, for SDKs send JSON under several."""
+async def read_body(request: Request, limit: int = STANDARD.body, *, within: float = READ_SECONDS) -> bytes:
+    """The body, inflated if it is gzip; the content type does not matter, for SDKs send JSON under several.
+
+    BodyTooLargeError beyond `limit` bytes, BodyTooSlowError unless it is there `within` seconds.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limit:
         raise BodyTooLargeError("$", f"body is larger than {limit} bytes")
     chunks, size = [], 0
     try:
-        async with asyncio.timeout(READ_SECONDS):
+        async with asyncio.timeout(within):
             async for chunk in request.stream():
                 size += len(chunk)
                 if size > limit:

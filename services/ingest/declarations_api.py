@@ -12,6 +12,7 @@ from services.ingest.declarations import Declarations
 from services.ingest.fields import EventRefusedError
 from services.ingest.gate import Gate
 from services.ingest.strict_json import parse
+from services.ingest.write_keys import Scope
 from shared.instants import format_instant
 
 
@@ -20,7 +21,7 @@ def routes(declarations: Declarations, gate: Gate) -> APIRouter:
     router = APIRouter()
 
     async def complete(request: Request) -> Response:
-        source = gate.live(bearer(request))
+        source = gate.admit(bearer(request), Scope.LIVE, events=1).name
         try:
             declared = await declarations.take(parse(await read_body(request)), source=source)
         except EventRefusedError as refusal:

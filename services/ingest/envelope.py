@@ -17,6 +17,8 @@ class Envelope(NamedTuple):
     id: str
     at: int
     source: str
+    told: int
+    """`at` by the sender's own clock, which orders what he sent."""
 
     @property
     def common(self) -> dict[str, Any]:

@@ -54,11 +54,22 @@ class Fields:
 
         With a default an empty text counts as none: programs send fields that they have no value for.
         """
-
-        def text(value: object) -> str:
-            return default if value == "" and default is not None else as_text(value, longest)
-
-        return self._read(names, default, text)
+        left = self._left
+        for name in names:  # every event's path, so without calls for what is nearly always there
+            value = left.pop(name, None)
+            if value is None:
+                continue
+            if type(value) is str and 0 < len(value) <= longest:
+                return value
+            if value == "" and default is not None:
+                return default
+            try:
+                return as_text(value, longest)
+            except ValueError as error:
+                raise EventRefusedError(self._at(name), str(error)) from None
+        if default is None:
+            raise EventRefusedError(self._at(names[0]), "is missing")
+        return default
 
     def amount(self, *names: str, exponent: int, default: int | None = None) -> int:
         """Minor units, not below zero."""

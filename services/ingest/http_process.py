@@ -1,4 +1,4 @@
-"""The HTTP process: parts put together, served by uvicorn on the loopback address. Knows settings; no event."""
+"""The HTTP process: parts put together, served by uvicorn. Knows settings; no event."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from fastapi import FastAPI
 
 from services.ingest import declarations_api
 from services.ingest.app import create_app
+from services.ingest.bodies import READ_SECONDS
+from services.ingest.brake import ChainBrake
 from services.ingest.declarations import Declarations
 from services.ingest.gate import Gate
 from services.ingest.hooks import api as hooks
@@ -16,6 +18,7 @@ from services.ingest.hooks.sources import HookSources
 from services.ingest.identity_api import identity_routes
 from services.ingest.intake import Intake
 from services.ingest.link_memory import LinkMemory
+from services.ingest.protocol import patient
 from services.ingest.publisher import KafkaPublisher
 from services.ingest.seal_memory import SealMemory
 from services.ingest.settings import HttpSettings
@@ -23,9 +26,12 @@ from services.ingest.write_keys import WriteKeys
 from shared import clock, collector
 from shared.sealing import Keyring
 
-HOST: Final = "127.0.0.1"
 MOST_AT_ONCE: Final = 1_000
 """Requests under way; beyond that clients hear 503 at once."""
+HEAD_SECONDS: Final = 10.0
+"""For the head of a request; a connection that asks nothing is cut then, too."""
+CUT_SECONDS: Final = READ_SECONDS + 10
+"""For a body, so that its sender hears 408 before; one that was answered early and goes on sending is cut then."""
 STOP_SECONDS: Final = 8
 """For requests under way when the process is asked to stop."""
 
@@ -36,7 +42,8 @@ def create(settings: HttpSettings) -> FastAPI:
     memory = SealMemory(clock.monotonic)
     links, keyring, desk = LinkMemory(clock.monotonic), Keyring.load(settings.keyring), settings.desk()
     intake = Intake(desk, keyring, publisher, memory, now_ms=clock.now_ms, links=links)
-    gate = Gate(WriteKeys.load(settings.write_keys_file), clock.monotonic)
+    gate = Gate(WriteKeys.load(settings.write_keys_file), clock.monotonic, settings.limit())
+    brake = None if settings.scenario else ChainBrake(settings.kafka, clock.monotonic, max_lag=settings.import_max_lag)
     declarations = Declarations(publisher, (lambda: None) if settings.scenario else clock.now_ms)
     sources = HookSources(settings.hooks_file, clock.monotonic)
     more = [
@@ -44,17 +51,17 @@ def create(settings: HttpSettings) -> FastAPI:
         declarations_api.routes(declarations, gate),
         identity_routes(desk.pepper, publisher, gate),
     ]
-    return create_app(intake, gate, publisher, more=more)
+    return create_app(intake, gate, publisher, terms=settings.terms(), brake=brake, more=more)
 
 
 def serve(settings: HttpSettings) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are answered first."""
     config = uvicorn.Config(
         create(settings),
-        host=HOST,
+        host=settings.http_host,
         port=settings.http_port,
         loop="uvloop",
-        http="httptools",
+        http=patient(HEAD_SECONDS, CUT_SECONDS),
         ws="none",
         log_config=None,
         access_log=False,

@@ -16,6 +16,7 @@ from services.ingest.publisher import Publisher
 from services.ingest.strict_json import JsonRefusedError, parse
 from services.ingest.typed import CUSTOMER_KINDS
 from services.ingest.unlink import alias_from, alias_of, unlink_record
+from services.ingest.write_keys import Scope
 
 PATH: Final = "/api/v1/identity/unlink"
 
@@ -25,7 +26,7 @@ def identity_routes(pepper: Pepper, publisher: Publisher, gate: Gate) -> APIRout
     router = APIRouter()
 
     async def unlink(request: Request) -> Response:
-        gate.identity(bearer(request))
+        gate.admit(bearer(request), Scope.IDENTITY, events=1)
         body = parse(await read_body(request))
         if not isinstance(body, dict) or len(body) != 1:
             raise JsonRefusedError("$", "must be an object with customer or id")

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, final
 
+import msgspec
+
 from services.ingest import segment, typed
 from services.ingest.fields import EventRefusedError
 from services.ingest.link_memory import LinkMemory
@@ -53,9 +55,21 @@ class Intake:
         )
 
     async def segment(
-        self, items: Sequence[object], *, source: str, raw: bytes, kind: str = "", traceparent: str = ""
+        self,
+        items: Sequence[object],
+        *,
+        source: str,
+        raw: bytes,
+        kind: str = "",
+        sent_at: object = None,
+        history: bool = False,
+        traceparent: str = "",
     ) -> list[Outcome]:
-        """Publish messages of Segment's shape, refused ones to the rejected events. `kind`: the path's type."""
+        """Publish messages of Segment's shape, refused ones to the rejected events.
+
+        `kind`: the path's type. `sent_at`: the batch's own, as written. `history`: what happened long ago changes
+        states and never fires; its instants are data and stay as they are.
+        """
         received_at = self._now_ms()
         request = Request(source, self._keyring, self._memory, received_at=received_at, links=self._links)
 
@@ -63,7 +77,9 @@ class Intake:
             items = [item | {"type": kind} if isinstance(item, dict) else item for item in items]
 
         def take(item: object) -> Taken:
-            return segment.take(item, self._desk, source=source, received_at=received_at)
+            if history:
+                return _as_history(item, self._desk, source, received_at)
+            return segment.take(item, self._desk, source=source, received_at=received_at, sent_at=sent_at)
 
         outcomes = [_taken(request, item, take, traceparent) for item in items]
         refused = [index for index, outcome in enumerate(outcomes) if outcome.refusal is not None]
@@ -130,6 +146,16 @@ def _taken(request: Request, item: object, take: Callable[[object], Taken], trac
     except EventRefusedError as refusal:
         return Outcome(event_id, refusal)
     return Outcome(event_id, None)
+
+
+def _as_history(item: object, desk: Desk, source: str, baseline: int) -> Taken:
+    """An import that begins now: instants up to the baseline never fire, and nothing that follows does unconfirmed."""
+    if isinstance(item, dict) and not (item.get("timestamp") or item.get("originalTimestamp")):
+        raise EventRefusedError("timestamp", "is missing: history happened at some time")
+    message = {key: value for key, value in item.items() if key != "sentAt"} if isinstance(item, dict) else item
+    taken = segment.take(message, desk, source=source, received_at=baseline)
+    facts = tuple(msgspec.structs.replace(fact, mode="import", baseline=baseline) for fact in taken.facts)
+    return msgspec.structs.replace(taken, facts=facts)
 
 
 def _placed(refusal: EventRefusedError, place: str) -> EventRefusedError:

@@ -88,7 +88,8 @@ def person(named: list[Named], traits: dict[str, Any], free: list[object], peppe
         if (kind := _TRAITS.get(key)) is not None and value is not None and not isinstance(value, bool)
     ]
     identifiers = tuple(Identifier(each.kind, _text(each)) for each in named)
-    silent = not traits and not any(free) and not any(each.kind in CONTACT_KINDS for each in identifiers)
+    silent = not traits and not any(each.kind in CONTACT_KINDS for each in identifiers)
+    silent = silent and (not any(free) or known(free) is NOTHING)
     try:
         if silent:
             return _by_ids(identifiers, pepper)

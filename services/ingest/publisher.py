@@ -10,9 +10,10 @@ from typing import Final, Protocol, Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from services.ingest.gatherer import Gatherer
 from shared.log import Log
 from shared.streams.batch import Emit
-from shared.streams.clients import producer
+from shared.streams.clients import KafkaSink, producer
 
 LINGER_MS: Final = 4
 ACK_SECONDS: Final = 4.0
@@ -40,6 +41,7 @@ class KafkaPublisher:
     def __init__(self, bootstrap: str, *, ack_seconds: float = ACK_SECONDS) -> None:
         self._bootstrap, self._ack_seconds = bootstrap, ack_seconds
         self._producer: AIOKafkaProducer | None = None
+        self._gatherer: Gatherer | None = None
         self._connected, self._broken = asyncio.Event(), asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._log, self._failing = Log("ingest"), False
@@ -91,22 +93,9 @@ class KafkaPublisher:
                 self._log.info("publish-works")
 
     async def _send(self, records: Sequence[Emit]) -> None:
-        client = self._producer
-        assert client is not None
-        waiting: list[asyncio.Future[object]] = []
-        try:
-            for record in records:
-                waiting.append(  # noqa: PERF401 - what was handed over must be known when a send fails
-                    await client.send(
-                        record.topic, record.value, record.key, record.partition, headers=list(record.headers)
-                    )
-                )
-            await asyncio.gather(*waiting)
-        finally:
-            for future in waiting:  # a failure that comes later than the answer is nobody's any more
-                if future.done() and not future.cancelled():
-                    future.exception()
-                future.cancel()
+        gatherer = self._gatherer
+        assert gatherer is not None
+        await gatherer.publish(records)
 
     async def _keep_connected(self) -> None:
         while True:
@@ -119,7 +108,7 @@ class KafkaPublisher:
                 await fresh.stop()
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            self._producer = fresh
+            self._producer, self._gatherer = fresh, Gatherer(KafkaSink(fresh))
             self._connected.set()
             self._log.info("broker-connected")
             await self._broken.wait()
@@ -129,6 +118,9 @@ class KafkaPublisher:
     async def _close(self) -> None:
         self._connected.clear()
         closing, self._producer = self._producer, None
+        gatherer, self._gatherer = self._gatherer, None
+        if gatherer is not None:
+            await gatherer.close()
         if closing is not None:
             with contextlib.suppress(TimeoutError, KafkaError):
                 async with asyncio.timeout(self._ack_seconds):

@@ -24,6 +24,9 @@ from shared.topics import CONTACT_POINTS, CUSTOMER_EVENTS, REJECTED_EVENTS
 LARGEST_FACT: Final = 256 << 10
 """Bytes that one fact may have."""
 
+LARGEST_REJECTED: Final = 512 << 10
+"""Bytes kept of an event that was refused: in base64 they stay below the broker's record limit."""
+
 _partition = functools.lru_cache(maxsize=1 << 16)(partition_of)
 
 
@@ -67,7 +70,8 @@ class Request:
         self.records.extend([*self._links.of(person), *emits])
 
     def reject(self, refusal: EventRefusedError, raw: bytes) -> None:
-        """Add an event that was refused, its bytes sealed."""
+        """Add an event that was refused, its bytes sealed; of one that is far too large, the beginning."""
+        raw = raw[:LARGEST_REJECTED]
         rejected_id = derived_id("rejected", self._source, hashlib.sha256(raw).hexdigest())
         sealed = self._keyring.seal_bytes("rejected-event", rejected_id, raw)
         event = RejectedEvent(

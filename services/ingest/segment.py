@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -12,18 +12,19 @@ from services.ingest.fields import Fields
 from services.ingest.identifiers import Kind
 from services.ingest.people import Desk, Named, Person, Taken, consent_facts, consents, kept_traits, person
 from services.ingest.segment_tracks import fact_of, level_told, tracked
+from services.ingest.sender_clock import instants
 from shared.codec import encode
 from shared.events import Fact, PageViewed, TraitsSet
 from shared.ids import derived_id, hash64
 
 LONGEST_ID: Final = 128
 KINDS: Final = ("track", "identify", "page", "screen", "group", "alias")
-_PLUMBING: Final = ("sentAt", "receivedAt", "channel", "version", "_metadata", "writeKey", "integrations")
+_PLUMBING: Final = ("channel", "version", "_metadata", "writeKey", "integrations")
 """What SDKs say about themselves and the transport."""
 
 
-def take(message: object, desk: Desk, *, source: str, received_at: int) -> Taken:
-    """The facts of one message; EventRefusedError names the field.
+def take(message: object, desk: Desk, *, source: str, received_at: int, sent_at: object = None) -> Taken:
+    """The facts of one message; EventRefusedError names the field. `sent_at`: of the request around it.
 
     Without `messageId` the id follows from the content; without `timestamp` it happened when it was received.
     """
@@ -31,12 +32,11 @@ def take(message: object, desk: Desk, *, source: str, received_at: int) -> Taken
     kind = fields.text("type")
     if kind not in KINDS:
         raise fields.refuse("type", f"must be one of {', '.join(KINDS)}")
-    event_id = fields.text("messageId", default="", longest=LONGEST_ID) or derived_id(
-        "content", source, hash64(encode(message).decode())
-    )
-    at = fields.instant("timestamp", "originalTimestamp", default=received_at)
-    fields.drop("originalTimestamp", *_PLUMBING)
+    event_id = fields.text("messageId", default="", longest=LONGEST_ID) or _content_id(message, source)
+    told, at = instants(fields, sent_at=sent_at, received_at=received_at)
+    fields.drop(*_PLUMBING)
     properties, traits, context = fields.section("properties"), fields.section("traits"), fields.section("context")
+    context.drop("library")
     named = [
         Named(kind_, path, value)
         for kind_, (path, value) in ((Kind.MEMBER, fields.raw("userId")), (Kind.ANONYMOUS, fields.raw("anonymousId")))
@@ -46,10 +46,18 @@ def take(message: object, desk: Desk, *, source: str, received_at: int) -> Taken
         named.append(Named(Kind.ANONYMOUS, *previous))
     described = traits.rest() if kind == "identify" else _traits_of(context)
     someone = person(named, described, [properties.rest(), context.rest(), fields.rest()], desk.pepper)
-    envelope = Envelope(desk, someone, event_id, at, source)
+    envelope = Envelope(desk, someone, event_id, at, source, told)
     facts = _facts(kind, envelope, fields, properties if kind != "identify" else traits)
-    extra = fields.rest() | {"context": context.rest()} | {"properties": properties.rest()}
-    return Taken(someone, _with_extra(facts, extra, someone))
+    extra = fields.rest()
+    parts = {"context": context, "properties": properties} | ({} if kind == "identify" else {"traits": traits})
+    extra |= {name: part.rest() for name, part in parts.items() if part.rest()}
+    return Taken(someone, _with_extra(facts, extra, someone) if extra else tuple(facts))
+
+
+def _content_id(message: object, source: str) -> str:
+    """The same over retries: what changes with each attempt is left out."""
+    content = {key: value for key, value in cast("dict[str, Any]", message).items() if key != "sentAt"}
+    return derived_id("content", source, hash64(encode(content).decode()))
 
 
 def _facts(kind: str, envelope: Envelope, fields: Fields, body: Fields) -> list[Fact]:
@@ -84,7 +92,8 @@ def _traits_of(context: Fields) -> dict[str, Any]:
 
 def _with_extra(facts: list[Fact], extra: dict[str, Any], someone: Person) -> tuple[Fact, ...]:
     """The first fact carries what nobody asked for."""
-    kept = {key: value for key, value in cut(extra, someone.known).items() if value not in ({}, None)}
+    said = {key: value for key, value in extra.items() if value not in ({}, None)}
+    kept = said and {key: value for key, value in cut(said, someone.known).items() if value not in ({}, None)}
     if kept:
         facts[0] = msgspec.structs.replace(facts[0], extra=kept)
     return tuple(facts)

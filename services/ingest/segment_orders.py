@@ -18,7 +18,7 @@ def completed(envelope: Envelope, properties: Fields) -> Fact:
 
 def updated(envelope: Envelope, properties: Fields) -> Fact:
     """An update that names no version counts by its instant: above 1, and the later one wins."""
-    return _order(envelope, properties, envelope.at)
+    return _order(envelope, properties, envelope.told)
 
 
 def refunded(envelope: Envelope, properties: Fields) -> Fact:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.ingest.api import Terms
+from services.ingest.browser import origin_of, read_origins
+from services.ingest.gate import STANDARD
 from services.ingest.identifiers import Pepper
 from services.ingest.people import Desk
+from services.ingest.rate import Limit
 from shared.shop import load_shop
 
 
@@ -45,7 +50,39 @@ class HttpSettings(ImportSettings):
     hooks_file: Path | None = None
     """Systems that may call `/hooks/…` (mode 0600), see docs/webhooks.md; without it there are none."""
     http_port: int
-    """Port on 127.0.0.1."""
+    http_host: str = "127.0.0.1"
+    """Address to listen on."""
+    cors_origins: str = ""
+    """Origins by comma whose pages may send, such as https://shop.example, or *; empty: pages of this machine."""
+    public_url: str = ""
+    """Where browsers reach this service, such as https://collect.shop.example; empty: where they asked."""
+    events_per_second: int = Field(default=STANDARD.per_second, ge=1, le=10_000_000)
+    """Lasting rate of a write key that names no limit of its own."""
+    events_burst: int = Field(default=STANDARD.burst, ge=1, le=100_000_000)
+    """Events that such a key may send at once after a rest."""
+    import_max_lag: int = Field(default=5_000, ge=1)
+    """History over HTTP waits while the chain is more records behind."""
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, written: str) -> str:
+        read_origins(written)
+        return written
+
+    @field_validator("public_url")
+    @classmethod
+    def _url(cls, written: str) -> str:
+        if written and origin_of(written) != written.rstrip("/"):
+            raise ValueError("must be an address without a path, such as https://collect.shop.example")
+        return written.rstrip("/")
+
+    def limit(self) -> Limit:
+        """Of keys without one of their own."""
+        return Limit(per_second=self.events_per_second, burst=self.events_burst)
+
+    def terms(self) -> Terms:
+        """For the application."""
+        return Terms(public_url=self.public_url, origins=read_origins(self.cors_origins))
 
 
 class KeysSettings(BaseSettings):

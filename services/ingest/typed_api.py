@@ -9,25 +9,30 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.ingest.answers import error, per_item, replayed
-from services.ingest.bodies import bearer, read_body, traceparent
+from services.ingest.bodies import READ_SECONDS, bearer, read_body, traceparent
 from services.ingest.gate import Gate
 from services.ingest.idempotency import Answer, Answers, Call, KeyMalformedError, KeyReusedError, call_of
 from services.ingest.intake import Intake
 from services.ingest.strict_json import JsonRefusedError, parse, parse_batch
 from services.ingest.typed_desk import TypedDesk
+from services.ingest.write_keys import Scope
 
 MOST_EVENTS: Final = 500
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 
 
-def typed_events(intake: Intake, gate: Gate) -> Callable[[Request], Awaitable[Response]]:
+def typed_events(
+    intake: Intake, gate: Gate, *, body_seconds: float = READ_SECONDS
+) -> Callable[[Request], Awaitable[Response]]:
     """The handler, with the memory of this process."""
     desk, answers = TypedDesk(intake), Answers()
 
     async def events(request: Request) -> Response:
-        source = gate.live(bearer(request))
-        raw = await read_body(request)
+        key = bearer(request)
+        gate.admit(key, Scope.LIVE)
+        raw = await read_body(request, within=body_seconds)
         items = _items(raw)
+        source = gate.admit(key, Scope.LIVE, events=len(items)).name
         try:
             call = _call(request, source, raw)
             earlier = None if call is None else answers.begin(call, intake.now_ms())

@@ -13,6 +13,7 @@ from typing import Final, final
 
 import msgspec
 
+from services.ingest.rate import Limit
 from shared.private_files import PrivateFileError, create_private, locked, read_private, replace_private
 
 _PREFIX: Final = "hk_"
@@ -21,6 +22,8 @@ _SHAPE: Final = re.compile(r"(hk_[0-9a-f]{12})\.([A-Za-z0-9_-]{43})", re.ASCII)
 _KEY_ID: Final = re.compile(r"hk_[0-9a-f]{12}", re.ASCII)
 _SOURCE_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?", re.ASCII)
 _SHA256_HEX: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+MOST_ACTIVE: Final = 2
+"""Keys of one source and scope that are good at once: the old and the new one while senders change over."""
 _NO_SUCH_KEY: Final = "0" * 64
 """What an unknown key is compared with, so that it takes as long to refuse as a known one."""
 
@@ -43,18 +46,23 @@ class Source(msgspec.Struct, frozen=True):
     name: str
     scopes: frozenset[Scope]
     key_id: str
+    limit: Limit | None = None
+    """None: the service's own."""
 
 
-class _Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A key as it stands in the file."""
+
     id: str
     source: str
     scopes: list[Scope]
     secret_sha256: str
     revoked: bool = False
+    limit: Limit | None = None
 
 
 class _KeysFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    keys: list[_Key] = []
+    keys: list[Key] = []
 
 
 @final
@@ -80,7 +88,11 @@ class WriteKeys:
         expected = _NO_SUCH_KEY if key is None else key.secret_sha256
         if not hmac.compare_digest(_hash(shape[2]), expected) or key is None or key.revoked:
             return None
-        return Source(name=key.source, scopes=frozenset(key.scopes), key_id=key.id)
+        return Source(name=key.source, scopes=frozenset(key.scopes), key_id=key.id, limit=key.limit)
+
+    def knows(self, key_id: str) -> bool:
+        """Whether the file has a key of this id, revoked or not."""
+        return key_id in self._keys
 
     def reload_if_changed(self) -> bool:
         """Read the file again if it was replaced or edited; True if so.
@@ -97,10 +109,10 @@ class WriteKeys:
         return f"WriteKeys({len(self._keys)} keys)"
 
 
-def add_key(path: Path, source: str, scopes: Iterable[Scope]) -> str:
-    """Add a key for a source (it may have several) and return it; its secret is kept nowhere and cannot be shown again.
+def add_key(path: Path, source: str, scopes: Iterable[Scope], limit: Limit | None = None) -> str:
+    """Add a key for a source and return it; its secret is kept nowhere and cannot be shown again.
 
-    The file is created if there is none.
+    The file is created if there is none. WriteKeysError if the source has two active keys of a scope already.
     """
     if _SOURCE_NAME.fullmatch(source) is None:
         raise WriteKeysError(
@@ -110,15 +122,30 @@ def add_key(path: Path, source: str, scopes: Iterable[Scope]) -> str:
     if not granted:
         raise WriteKeysError("scopes: must name at least one of live, import")
     key_id, secret = _PREFIX + secrets.token_hex(6), secrets.token_urlsafe(_SECRET_BYTES)
-    key = _Key(id=key_id, source=source, scopes=granted, secret_sha256=_hash(secret))
-    _change(path, lambda keys: [*keys, key], create=True)
+    key = Key(id=key_id, source=source, scopes=granted, secret_sha256=_hash(secret), limit=limit)
+
+    def added(keys: list[Key]) -> list[Key]:
+        for scope in granted:
+            active = [one for one in keys if one.source == source and scope in one.scopes and not one.revoked]
+            if len(active) >= MOST_ACTIVE:
+                raise WriteKeysError(
+                    f"source: {source} has {MOST_ACTIVE} active keys of the scope {scope}; revoke one of them first"
+                )
+        return [*keys, key]
+
+    _change(path, added, create=True)
     return f"{key_id}.{secret}"
+
+
+def list_keys(path: Path) -> list[Key]:
+    """All keys of the file, revoked ones included, in the order in which they were made."""
+    return _read(path).keys
 
 
 def revoke_key(path: Path, key_id: str) -> None:
     """Mark a key as revoked; it stays in the file, so that its id is not forgotten. WriteKeysError if there is none."""
 
-    def revoked(keys: list[_Key]) -> list[_Key]:
+    def revoked(keys: list[Key]) -> list[Key]:
         if all(key.id != key_id for key in keys):
             raise WriteKeysError("key id: no such key in the file")
         return [msgspec.structs.replace(key, revoked=True) if key.id == key_id else key for key in keys]
@@ -126,7 +153,7 @@ def revoke_key(path: Path, key_id: str) -> None:
     _change(path, revoked, create=False)
 
 
-def _change(path: Path, change: Callable[[list[_Key]], list[_Key]], *, create: bool) -> None:
+def _change(path: Path, change: Callable[[list[Key]], list[Key]], *, create: bool) -> None:
     try:
         with locked(path):
             missing = create and not path.exists()

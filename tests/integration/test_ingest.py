@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -19,13 +20,15 @@ from aiokafka.structs import ConsumerRecord
 from deploy.create_topics import create
 from deploy.stack import ports
 from deploy.stack.stack import Stack
+from services.ingest.brake import ChainBrake
 from services.ingest.identifiers import Pepper
 from services.ingest.write_keys import Scope, add_key
+from shared import clock
 from shared.chain import Tick
 from shared.codec import decode_front
 from shared.events import OrderPlaced, TraitsSet
 from shared.sealing import Keyring
-from shared.streams.clients import reader
+from shared.streams.clients import group_consumer, reader
 from shared.topics import PARTITIONS
 
 AT = "2025-06-30T09:21:33Z"
@@ -175,6 +178,48 @@ async def test_an_import_can_be_repeated_without_new_ids(broker: str, tmp_path: 
     assert "revenue: 4.00 CNY" in ingest.log.read_text(encoding="utf-8")
 
 
+async def test_history_over_http_never_fires_and_waits_while_the_chain_is_behind(broker: str, tmp_path: Path) -> None:
+    await create(broker)
+    ingest = Running(tmp_path, broker)
+    key = add_key(tmp_path / "keys", "past", [Scope.IMPORT])
+    order = {"type": "track", "event": "Order Completed", "userId": "m9", "messageId": "ingest-past-1", "timestamp": AT}
+    body = {"batch": [order | {"properties": {"order_id": "past-1", "total": "9.90"}}], "writeKey": key}
+    seconds, group = 0.0, f"brake-{secrets.token_hex(4)}"
+    brake = ChainBrake(broker, lambda: seconds, max_lag=0, group=group)
+    before = clock.now_ms()
+    async with ingest.process("http"), ingest.client() as client:
+        assert not await brake.pulled()  # nobody has ever followed: there is no chain that is behind
+        answer = await client.post("/v1/import", json=body, headers={"authorization": ""})
+        assert (answer.status_code, answer.json()) == (200, {"success": True})
+        await _commit(broker, group, behind=1)
+        assert not await brake.pulled()  # one look holds for a second
+        seconds = 1.0
+        assert await brake.pulled()
+        await _commit(broker, group, behind=0)
+        seconds = 2.0
+        assert not await brake.pulled()
+    await brake.close()
+    facts = [decode_front(record.value) for record in await read(broker, "customer-events-v1")]
+    (past,) = (fact for fact in facts if getattr(fact, "id", "") == "ingest-past-1")
+    assert isinstance(past, OrderPlaced)
+    assert (past.mode, past.confirmed, past.amount) == ("import", False, 990)
+    assert past.baseline is not None
+    assert before <= past.baseline <= clock.now_ms()
+
+
+async def _commit(broker: str, group: str, *, behind: int) -> None:
+    """The group as a hop that has everything but `behind` records of each partition that holds some."""
+    places = [TopicPartition("customer-events-v1", number) for number in range(PARTITIONS)]
+    member = group_consumer(broker, group, instance=None)
+    await member.start()
+    try:
+        member.assign(places)
+        ends = await member.end_offsets(places)
+        await member.commit({place: max(0, end - behind) for place, end in ends.items()})
+    finally:
+        await member.stop()
+
+
 async def test_without_a_broker_the_answer_is_503_and_with_it_again_200(tmp_path: Path) -> None:
     async with Stack(directory=tmp_path / "stack", durable=False) as stack:
         await create(stack.kafka)
@@ -182,6 +227,7 @@ async def test_without_a_broker_the_answer_is_503_and_with_it_again_200(tmp_path
         event = typed("order.cancelled", "it-503", order_id="o9")
         async with ingest.process("http"), ingest.client() as client:
             assert (await client.post("/api/v1/events", json=event)).status_code == 200
+            event["id"] = "it-503-later"  # the first one is known to be stored, and needs no broker
             stack.supervisor.kill("kafka")
             began = asyncio.get_running_loop().time()
             refused = await client.post("/api/v1/events", json=event)
@@ -193,4 +239,4 @@ async def test_without_a_broker_the_answer_is_503_and_with_it_again_200(tmp_path
                     break
             assert again.status_code == 200
         facts = [decode_front(record.value) for record in await read(stack.kafka, "customer-events-v1")]
-        assert {getattr(fact, "id", "") for fact in facts} == {"it-503"}
+        assert {getattr(fact, "id", "") for fact in facts} == {"it-503", "it-503-later"}

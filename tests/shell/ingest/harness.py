@@ -9,7 +9,8 @@ from pathlib import Path
 
 import httpx2
 
-from services.ingest.app import create_app
+from services.ingest.api import Terms
+from services.ingest.app import STANDARD, create_app
 from services.ingest.gate import Gate
 from services.ingest.identifiers import Pepper
 from services.ingest.identity_api import identity_routes
@@ -17,6 +18,7 @@ from services.ingest.intake import Intake
 from services.ingest.link_memory import LinkMemory
 from services.ingest.people import Desk
 from services.ingest.publisher import BrokerAwayError
+from services.ingest.rate import Limit
 from services.ingest.seal_memory import SealMemory
 from services.ingest.write_keys import Scope, WriteKeys, add_key
 from shared.codec import decode_front
@@ -26,6 +28,7 @@ from shared.shop import Shop
 from shared.streams.batch import Emit
 
 NOW = 1_760_000_000_000
+LIMIT = Limit(per_second=1_000, burst=10_000)
 
 
 class RecordingPublisher:
@@ -54,10 +57,24 @@ class RecordingPublisher:
         return [fact for fact in found if isinstance(fact, Fact)]
 
 
+class FakeBrake:
+    """Pulled while `on`."""
+
+    def __init__(self) -> None:
+        self.on = False
+
+    async def pulled(self) -> bool:
+        return self.on
+
+    async def close(self) -> None:
+        self.on = False
+
+
 class Shopfront:
     """A client, its keys, and what the publisher got."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, terms: Terms = STANDARD, scenario: bool = False) -> None:
+        folder.mkdir(exist_ok=True)
         keys = folder / "keys"
         self.key = add_key(keys, "shop", [Scope.LIVE])
         self.identity_key = add_key(keys, "desk", [Scope.IDENTITY])
@@ -75,10 +92,17 @@ class Shopfront:
             now_ms=lambda: NOW + int(self.seconds * 1_000),
             links=LinkMemory(lambda: self.seconds),
         )
-        gate = Gate(WriteKeys.load(keys), lambda: self.seconds)
-        app = create_app(intake, gate)
-        app.include_router(identity_routes(desk.pepper, self.publisher, gate))
-        transport = httpx2.ASGITransport(app)
+        self.brake = FakeBrake()
+        gate = Gate(WriteKeys.load(keys), lambda: self.seconds, LIMIT)
+        self.gate = gate
+        self.app = create_app(
+            intake,
+            gate,
+            terms=terms,
+            brake=None if scenario else self.brake,
+            more=[identity_routes(desk.pepper, self.publisher, gate)],
+        )
+        transport = httpx2.ASGITransport(self.app)
         self.client = httpx2.AsyncClient(transport=transport, base_url="http://ingest")
         self.keys_file = keys
 

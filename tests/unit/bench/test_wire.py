@@ -107,3 +107,11 @@ async def test_a_server_that_hangs_up_ends_the_measurement() -> None:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with pytest.raises(RefusedError, match="hung up"):
             await Client(url, "a-key", 1).post_all([b"{}"])
+
+
+async def test_segment_s_routes_are_shown_the_key_as_its_sdks_show_it() -> None:
+    async with _server(lambda _: (0.0, b"HTTP/1.1 200 OK", b'{"success":true}')) as (url, seen):
+        await Client(url, "a-key", 1, path="/v1/batch").post_all([b"{}"])
+
+    assert seen[0][0].startswith(b"POST /v1/batch HTTP/1.1\r\n")
+    assert b"Authorization: Basic YS1rZXk6\r\n" in seen[0][0]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.write_keys import Scope, Source, WriteKeys, WriteKeysError, add_key, revoke_key
+from services.ingest.rate import Limit
+from services.ingest.write_keys import Scope, Source, WriteKeys, WriteKeysError, add_key, list_keys, revoke_key
 
 
 @pytest.fixture
@@ -29,6 +30,35 @@ def test_several_keys_of_a_source_are_good_at_once_and_sources_stay_apart(path: 
 
     assert [source.name for source in sources if source] == ["pos", "pos", "erp"]
     assert len({old, new, other}) == 3
+
+
+def test_a_key_s_own_limit_comes_with_its_source(path: Path) -> None:
+    limit = Limit(per_second=5, burst=7)
+    presented = add_key(path, "pos", [Scope.LIVE], limit)
+
+    source = WriteKeys.load(path).check(presented)
+
+    assert source is not None
+    assert source.limit == limit
+
+
+def test_a_third_active_key_of_a_source_and_scope_is_refused_until_one_is_revoked(path: Path) -> None:
+    first, _ = (add_key(path, "pos", [Scope.LIVE]) for _ in range(2))
+
+    with pytest.raises(WriteKeysError, match="pos has 2 active keys of the scope live; revoke one of them first"):
+        add_key(path, "pos", [Scope.LIVE, Scope.IMPORT])
+    add_key(path, "pos", [Scope.IMPORT])
+    add_key(path, "erp", [Scope.LIVE])
+    revoke_key(path, first.split(".")[0])
+    add_key(path, "pos", [Scope.LIVE])
+
+    assert [(key.source, *key.scopes, key.revoked) for key in list_keys(path)] == [
+        ("pos", "live", True),
+        ("pos", "live", False),
+        ("pos", "import", False),
+        ("erp", "live", False),
+        ("pos", "live", False),
+    ]
 
 
 def test_the_file_is_private_and_holds_no_secret(path: Path) -> None:
@@ -110,6 +140,8 @@ KEY = {"id": "hk_0123456789ab", "source": "pos", "scopes": ["live"], "secret_sha
         ({"keys": [{**KEY, "secret_sha256": "x"}]}, r"keys\[0\]\.secret_sha256"),
         ({"keys": [{**KEY, "revokd": True}]}, "revokd"),
         ({"keys": [{**KEY, "revoked": "yes"}]}, "revoked"),
+        ({"keys": [{**KEY, "limit": {"per_second": 0, "burst": 1}}]}, "per_second"),
+        ({"keys": [{**KEY, "limit": {"per_second": 1}}]}, "burst"),
     ],
 )
 def test_a_faulty_file_is_refused_with_the_place(path: Path, content: object, reason: str) -> None:
