@@ -10,6 +10,10 @@ import msgspec
 NAMESPACE = uuid.UUID("6d1f1a5e-8d6e-5b53-9c1b-2f0a7b1f4e21")
 """Our uuid5 namespace; changing it changes every command id."""
 
+PROTECTED_LETTER = "g"
+"""First letter of the ids of member numbers."""
+CUSTOMER_ID_LENGTH = 33
+
 _canonical = msgspec.json.Encoder().encode
 
 
@@ -34,3 +38,8 @@ def share_of(salt: str, customer: str) -> float:
 def hash64(text: str) -> int:
     """A signed 64-bit hash of `text`, the same in every process."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def is_protected(customer: str) -> bool:
+    """Whether the id is that of a member number: two of these never become one person."""
+    return customer.startswith(PROTECTED_LETTER) and len(customer) == CUSTOMER_ID_LENGTH

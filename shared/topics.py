@@ -69,6 +69,8 @@ CUSTOMER_EVENTS = Topic(
         *events.CustomerFact.__args__,
         *BROADCASTS,
         chain.Linked,
+        chain.Unlinked,
+        chain.IdentityConflict,
         chain.Fragment,
         chain.Forwarded,
     ),

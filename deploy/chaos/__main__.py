@@ -5,6 +5,7 @@ Wishes stand in the environment (docs/chaos.md tells more):
   FAULT=stop,scale     only these faults, in turn
   MUTATION=all         takes guards of the product out, one run each (or names): each run must turn red
   HOST=faust           the host of the stateful services
+  MERGES=1             people are named by several ids, which become one person under the faults
   SEED, CUSTOMERS, EVENTS, EVERY (seconds between faults), VICTIMS=notifier,…, SPOILED=1 (providers), LONG=1
 """
 

@@ -31,6 +31,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     customers: int = 800
     events: int | None = None
     """Events of the workload on top of the season; None: 40 a second."""
+    merges: bool = False
+    """The workload names people by several ids, which become one while the faults strike."""
     every: float = 2.5
     """Seconds between two faults, on average."""
     victims: tuple[str, ...] = VICTIMS

@@ -95,7 +95,7 @@ async def run(directory: Path, plan: Plan, say: Say, *, cache: Path = CACHE) -> 
         say(f"up and imported after {clock.monotonic() - began:.1f} s; a season of {steps} steps in {seconds:.0f} s")
         end = shop.SEASON_START + steps * STEP_MS
         count = round(seconds * EVENTS_PER_SECOND) if plan.events is None else plan.events
-        load = workload(customers, count, start=shop.SEASON_START, end=end, seed=plan.seed)
+        load = workload(customers, count, start=shop.SEASON_START, end=end, seed=plan.seed, merges=plan.merges)
         scenario.malformed.update(load.malformed)
         chaos = Chaos(scenario, plan, say, customers)
         await _spoil(stack.sandbox_url, plan)
@@ -125,6 +125,7 @@ async def run(directory: Path, plan: Plan, say: Say, *, cache: Path = CACHE) -> 
         red = [f"{one.name}: {one.failures} of {one.compared}" for one in checks if one.failures]
         red += [f"{one.service}: {one.difference} {one.unit} unaccounted for" for one in books if one.difference]
         red += [f"P {verdict.duplicates} messages accepted twice"] if verdict.duplicates else []
+        red += ["no id was ever handed over"] if plan.merges and not answer.handovers else []
         verdict = msgspec.structs.replace(verdict, checks=verdict.checks | {poison.name: msgspec.to_builtins(poison)})
         return _result(chaos, load, began, red=red, verdict=verdict, accounts=books, answer=answer)
 
@@ -218,6 +219,7 @@ def _result(
         fates = [counts for one in answer.customers.values() for counts in one.fates.values()]
         held["beyond the ring"] = sum(max(0, counts["applied"] - 1) for counts in fates)
         held["refused by ingest"] = chaos.scenario.refused
+        held["hand-overs"] = answer.handovers
     return Run(
         name=chaos.plan.name,
         reproduce=chaos.plan.reproduce,

@@ -10,7 +10,20 @@ from deploy.chaos.mutations import MUTATIONS, mutated
 from deploy.chaos.plan import SPOILED, VICTIMS, Plan, command
 from deploy.chaos.schedule import brokers, schedule
 
-NAMES = ("KILLS", "FAULT", "MUTATION", "HOST", "SEED", "CUSTOMERS", "EVENTS", "EVERY", "VICTIMS", "SPOILED", "LONG")
+NAMES = (
+    "KILLS",
+    "FAULT",
+    "MUTATION",
+    "HOST",
+    "SEED",
+    "CUSTOMERS",
+    "EVENTS",
+    "EVERY",
+    "VICTIMS",
+    "SPOILED",
+    "LONG",
+    "MERGES",
+)
 HOSTS = ("", "kafka", "faust")
 
 
@@ -57,6 +70,7 @@ def _plan(wishes: Mapping[str, str], base: Plan) -> Plan:
         faults=faults,
         victims=victims or plan.victims,
         long=bool(wishes["LONG"]) or plan.long,
+        merges=bool(wishes["MERGES"]) or plan.merges,
         spoiled=SPOILED if wishes["SPOILED"] else plan.spoiled,
     )
     schedule(plan)

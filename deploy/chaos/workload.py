@@ -36,9 +36,14 @@ class Workload(msgspec.Struct, frozen=True):
     counts: dict[str, int]
 
 
-def workload(customers: list[dict[str, str]], count: int, *, start: int, end: int, seed: int) -> Workload:
-    """`count` events of `customers` (the typed API's `customer`, the most active first) between two instants."""
-    made = _Maker(customers, random.Random(f"{seed}/workload"))
+def workload(
+    customers: list[dict[str, str]], count: int, *, start: int, end: int, seed: int, merges: bool = False
+) -> Workload:
+    """`count` events of `customers` (the typed API's `customer`, the most active first) between two instants.
+
+    `merges`: told under devices, an openid, an e-mail address or the member number, at times under several at once.
+    """
+    made = _Maker(customers, random.Random(f"{seed}/workload"), merges=merges)
     sent: list[tuple[int, int, Event]] = []
     for number in range(count):
         at = start + (end - start) * number // max(count, 1)
@@ -52,8 +57,8 @@ def workload(customers: list[dict[str, str]], count: int, *, start: int, end: in
 class _Maker:
     """Draws events one by one and remembers the orders that may be refunded."""
 
-    def __init__(self, customers: list[dict[str, str]], rnd: random.Random) -> None:
-        self._customers, self._rnd = customers, rnd
+    def __init__(self, customers: list[dict[str, str]], rnd: random.Random, *, merges: bool) -> None:
+        self._customers, self._rnd, self._merges = customers, rnd, merges
         self._weights = list(itertools.accumulate((rank + 1) ** -ZIPF for rank in range(len(customers))))
         self._orders: dict[int, list[str]] = {}
         self.malformed: set[str] = set()
@@ -83,7 +88,8 @@ class _Maker:
         return bisect.bisect(self._weights, self._rnd.random() * self._weights[-1])
 
     def _event(self, name: str, at: int, who: int) -> Event:
-        rnd, customer = self._rnd, self._customers[min(who, len(self._customers) - 1)]
+        rnd, who = self._rnd, min(who, len(self._customers) - 1)
+        customer = self._named(who) if self._merges else self._customers[who]
         [kind] = rnd.choices([kind for kind, _ in KINDS], [share for _, share in KINDS])
         orders = self._orders.setdefault(who, [])
         if kind == "refund" and not orders:
@@ -106,6 +112,18 @@ class _Maker:
             body = {"command_id": f"other-{name}", "rule": "newsletter", "channel": "email", "status": status}
             return event("message.reported", name, at, customer, **body)
         return event("product.viewed", name, at, customer, product=product)
+
+    def _named(self, who: int) -> dict[str, str]:
+        """Whom the event names: one of his ids, or several, by which they become one person."""
+        ids = {
+            "anonymous": f"device-{who}-{self._rnd.randrange(3)}",
+            "openid": f"wx-{who}",
+            "email": f"w{who}@shoppers.example",
+            **self._customers[who],
+        }
+        names = self._rnd.sample(list(ids), self._rnd.choices((1, 2, 3), (6, 3, 1))[0])
+        self.counts["names several ids"] += len(names) > 1
+        return {name: ids[name] for name in names}
 
     def _spoil(self, one: Event) -> Event:
         self.counts["malformed"] += 1

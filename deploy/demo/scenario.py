@@ -20,6 +20,8 @@ from shared.streams import clients
 Event = dict[str, Any]
 """An event of the typed API."""
 
+TAKEN = ("accepted", "duplicate")
+"""The log has it: from this request or from an earlier one."""
 POST_AT_ONCE = 400
 MAX_BEHIND = 30_000
 """Records of lag above which the scenario waits for the chain."""
@@ -91,7 +93,7 @@ class Scenario:
                 continue
             break
         results = answer.json().get("results", []) if answer.status_code in {200, 207, 422} else []
-        wrong = [one for one in results if (one["status"] != "accepted") != (one["id"] in self.malformed)]
+        wrong = [one for one in results if (one["status"] in TAKEN) == (one["id"] in self.malformed)]
         if len(results) != len(events) or wrong:
             raise RefusedError(f"ingest answered {answer.status_code}: {(wrong or answer.text)!s:.400}")
         accepted = [str(event["id"]) for event in events if event["id"] not in self.malformed]

@@ -18,10 +18,10 @@ from deploy.oracle.answers import Answer
 from deploy.oracle.checkers import Report, report
 from deploy.oracle.fold import fold_log
 from deploy.oracle.observe import Place, observe
-from deploy.oracle.reader import LogRecord, read_topic
+from deploy.oracle.reader import by_partition, read_topic
 from shared import clock
 from shared.shop import Shop
-from shared.topics import CUSTOMER_EVENTS
+from shared.topics import CUSTOMER_EVENTS, PROFILE_UPDATES, SEGMENT_UPDATES
 
 IN_FLIGHT = ("pending", "sending", "unknown", "awaiting_staff")
 """The sandbox's staff confirm by themselves after a while (HUITOU_SANDBOX_CONFIRM_AFTER_MS)."""
@@ -80,10 +80,15 @@ async def judge(
 ) -> tuple[Verdict, Answer, Report]:
     """Fold the log by the oracle and compare with what the services and the sandbox say; `planted` as for `observe`."""
     kafka = scenario.stack.kafka
-    log: dict[int, list[LogRecord]] = defaultdict(list)
-    for record in await read_topic(kafka, CUSTOMER_EVENTS.name):
-        log[record.partition].append(record)
-    answer = await asyncio.to_thread(fold_log, log, shop, epoch_ms=epoch_ms, scenario=True)
+    log, *inner = [
+        by_partition(
+            record
+            for record in await read_topic(kafka, topic.name)
+            if (topic.name, record.partition, record.offset) not in planted
+        )
+        for topic in (CUSTOMER_EVENTS, PROFILE_UPDATES, SEGMENT_UPDATES)
+    ]
+    answer = await asyncio.to_thread(fold_log, log, shop, epoch_ms=epoch_ms, scenario=True, inner=inner)
     accepted = await accepted_by_command(scenario.stack.sandbox_url)
     found = report(answer, await observe(kafka, acked=frozenset(scenario.acked), accepted=accepted, planted=planted))
     states = await outbox_states(scenario.stack.database_url)

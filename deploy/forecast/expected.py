@@ -117,13 +117,14 @@ def expect(
 
 
 def _sampled(groups: Iterable[list[Packed]], share: float, looked_at: set[bytes]) -> Iterator[Emit]:
+    """All records of what was said of a sampled customer: his links stand under other ids, before his facts."""
     for group in groups:
-        for topic, partition, key, value, _ in group:
-            if topic != CUSTOMER_EVENTS.name or key is None:
-                continue
-            if share >= 1 or share_of(SALT, key.decode()) < share:
-                looked_at.add(key)
-                yield Emit(topic, partition, key, value)
+        records = [Emit(topic, number, key, value) for topic, number, key, value, _ in group]
+        records = [record for record in records if record.topic == CUSTOMER_EVENTS.name and record.key is not None]
+        customer = records[-1].key if records else None
+        if customer is not None and (share >= 1 or share_of(SALT, customer.decode()) < share):
+            looked_at.add(customer)
+            yield from records
 
 
 def _busiest(messages: Counter[int], baseline: int, scale: float) -> dict[str, Any]:

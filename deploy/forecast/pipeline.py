@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -55,21 +55,30 @@ class Pipeline:
 
     def feed(self, emits: Iterable[Emit]) -> None:
         """Records of customer-events-v1, through the whole chain."""
+        emits = list(emits)
         for cores in self._hops:
             emits = self._hop(cores, emits)
 
     def _hop(self, cores: list[Partition[Any]], emits: Iterable[Emit]) -> list[Emit]:
-        waiting: list[list[Emit]] = [[] for _ in cores]
-        for emit in emits:
-            waiting[emit.partition].append(emit)
+        """What goes to the next hop; what goes from id to id comes back to this one until nothing does."""
         onward: list[Emit] = []
-        for core, records in zip(cores, waiting, strict=True):
-            for number, emit in enumerate(records, 1):
-                record = Record(core.next, emit.key, emit.value, 0)
-                if core.apply(record) or number % TOGETHER == 0 or number == len(records):
-                    for left in core.drain().emits:
-                        if left.topic == core.fold.output:
-                            onward.append(left)
-                        else:
-                            self._out(left)
+        while emits:
+            waiting: list[list[Emit]] = [[] for _ in cores]
+            for emit in emits:
+                waiting[emit.partition].append(emit)
+            emits = back = list[Emit]()
+            for core, records in zip(cores, waiting, strict=True):
+                for left in self._taken(core, records):
+                    if left.topic == core.fold.output:
+                        onward.append(left)
+                    elif left.topic == core.fold.input:
+                        back.append(left)
+                    else:
+                        self._out(left)
         return onward
+
+    def _taken(self, core: Partition[Any], records: list[Emit]) -> Iterator[Emit]:
+        for number, emit in enumerate(records, 1):
+            record = Record(core.next, emit.key, emit.value, 0)
+            if core.apply(record) or number % TOGETHER == 0 or number == len(records):
+                yield from core.drain().emits

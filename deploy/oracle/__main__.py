@@ -19,6 +19,8 @@ from deploy.oracle.reader import by_partition, read_topic
 from shared import topics
 from shared.shop import Shop, load_shop
 
+INNER = (topics.PROFILE_UPDATES, topics.SEGMENT_UPDATES)
+
 
 class _Files(msgspec.Struct, frozen=True):
     shop: Shop
@@ -53,7 +55,10 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _audit(options: argparse.Namespace, files: _Files) -> Report:
     front = await read_topic(options.kafka, topics.CUSTOMER_EVENTS.name)
-    answer = fold_log(by_partition(front), files.shop, epoch_ms=options.epoch_ms, scenario=options.scenario)
+    inner = [by_partition(await read_topic(options.kafka, topic.name)) for topic in INNER]
+    answer = fold_log(
+        by_partition(front), files.shop, epoch_ms=options.epoch_ms, scenario=options.scenario, inner=inner
+    )
     return report(answer, await observe(options.kafka, acked=files.acked, accepted=files.accepted))
 
 

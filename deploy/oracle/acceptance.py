@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Literal
 
 import msgspec
@@ -83,43 +84,84 @@ class Taken(msgspec.Struct, frozen=True):
         return isinstance(self.fact, OrderPlaced) and self.fate == "applied" and not self.revised
 
 
-def take(history: Sequence[Told], *, scenario: bool) -> list[Taken]:
-    """Every fact of one customer, in the order of the log, with its fate."""
-    taken: list[Taken] = []
-    remembered: list[Taken] = []
-    now = erased = 0
-    for told in history:
-        at, reached = happened_at(told, scenario=scenario), max(told.clock, now)
-        forgotten = erased > 0 and at <= erased
-        fate: Fate = "duplicate" if forgotten or _known(told.fact, remembered) else "applied"
-        revised = isinstance(told.fact, OrderPlaced) and _versions(told.fact.order_id, remembered) != []
-        one = Taken(told, at, max(reached, at), fate, _cause(told.fact, revised=revised), revised)
-        if isinstance(told.fact, CustomerErased) and fate == "applied":
+class Acceptance:
+    """What was told of one customer so far, which makes later facts duplicates."""
+
+    def __init__(self) -> None:
+        self.before: list[Taken] = []
+        self.ring: list[str] = []
+        """The latest ids of facts that have no key of their own; repeats take no place."""
+        self.now = 0
+        self.erased = 0
+
+    def take(self, told: Told, *, scenario: bool) -> Taken:
+        """One more fact, in the order of the log, with its fate."""
+        at, fact, reached = happened_at(told, scenario=scenario), told.fact, max(told.clock, self.now)
+        forgotten = self.erased > 0 and at <= self.erased
+        fate: Fate = "duplicate" if forgotten or self._known(fact) else "applied"
+        revised = isinstance(fact, OrderPlaced) and _versions(fact.order_id, self.before) != []
+        one = Taken(told, at, max(reached, at), fate, _cause(fact, revised=revised), revised)
+        if isinstance(fact, CustomerErased) and fate == "applied":
             erased = max(at, min(reached, at + (DAY if scenario else SKEW)))
             one = msgspec.structs.replace(one, erased=erased, nothing_left=reached <= erased)
-            remembered = [] if one.nothing_left else without_forgotten(remembered, erased)
+            self.before, self.ring = self._left(erased, reached)
+            self.erased = erased
         if not one.quiet:
-            now = one.instant
-        taken.append(one)
+            self.now = one.instant
+        if fate == "applied" and not isinstance(fact, OrderPlaced | OrderRefunded | OrderCancelled | CustomerErased):
+            self.ring = [*self.ring, fact.id][-RING:]
         if not forgotten:
-            remembered.append(one)
-    return taken
+            self.before.append(one)
+        return one
+
+    def absorb(self, other: Acceptance, clock: int) -> int:
+        """Everything of another id of the person, as if told here; the instant at which it is taken over."""
+        erased = max(self.erased, other.erased)
+        before, ring = self._left(erased, self.now)
+        theirs, their_ring = other._left(erased, other.now)
+        pairs = zip_longest(reversed(ring), reversed(their_ring))
+        newest = list(dict.fromkeys(event for pair in pairs for event in pair if event is not None))
+        self.before, self.ring, self.erased = before + theirs, newest[:RING][::-1], erased
+        self.now = max(clock, self.now, other.now)
+        return self.now
+
+    def _left(self, erased: int, now: int) -> tuple[list[Taken], list[str]]:
+        """Facts and ring of one who had come to `now`, without what happened up to `erased`; unchanged if he lost it before."""
+        if erased == self.erased:
+            return self.before, self.ring
+        return ([], []) if now <= erased else (without_forgotten(self.before, erased), self.ring)
+
+    def _known(self, fact: CustomerFact) -> bool:
+        """Whether the customer's earlier facts make this one a duplicate."""
+        match fact:
+            case OrderPlaced():
+                surpassed = any(fact.version <= known for known in _versions(fact.order_id, self.before))
+                return surpassed or _cancelled(fact.order_id, self.before)
+            case OrderCancelled():
+                return _cancelled(fact.order_id, self.before)
+            case OrderRefunded():
+                refunds = (one.fact for one in self.before if isinstance(one.fact, OrderRefunded))
+                return any(refund.refund_id == fact.refund_id for refund in refunds)
+            case CustomerErased():
+                return False  # one that reaches no further is of a time that was erased
+        return fact.id in self.ring
 
 
 def without_forgotten(before: Sequence[Taken], erased: int) -> list[Taken]:
     """Facts but for orders and loose refunds that happened up to `erased`; an order counts by its version in force."""
-    in_force = {one.fact.order_id: one.at for one in before if isinstance(one.fact, OrderPlaced) and _applied(one)}
+    in_force: dict[str, tuple[int, int]] = {}
+    for one in before:
+        if isinstance(one.fact, OrderPlaced) and one.fate == "applied":
+            version, _ = in_force.get(one.fact.order_id, (one.fact.version - 1, 0))
+            if one.fact.version > version:
+                in_force[one.fact.order_id] = one.fact.version, one.at
 
     def gone(one: Taken) -> bool:
         if isinstance(one.fact, OrderPlaced):
-            return in_force.get(one.fact.order_id, 0) <= erased
+            return in_force.get(one.fact.order_id, (0, 0))[1] <= erased
         return isinstance(one.fact, OrderRefunded) and not one.fact.order_id and one.at <= erased
 
     return [one for one in before if not gone(one)]
-
-
-def _applied(one: Taken) -> bool:
-    return one.fate == "applied"
 
 
 def happened_at(told: Told, *, scenario: bool) -> int:
@@ -128,33 +170,6 @@ def happened_at(told: Told, *, scenario: bool) -> int:
     if scenario:
         return told.clock if told.clock and at > told.clock + DAY else at
     return told.arrived if at > told.arrived + SKEW else at
-
-
-def _known(fact: CustomerFact, before: Sequence[Taken]) -> bool:
-    """Whether the customer's earlier facts make this one a duplicate."""
-    match fact:
-        case OrderPlaced():
-            surpassed = any(fact.version <= known for known in _versions(fact.order_id, before))
-            return surpassed or _cancelled(fact.order_id, before)
-        case OrderCancelled():
-            return _cancelled(fact.order_id, before)
-        case OrderRefunded():
-            return any(isinstance(one.fact, OrderRefunded) and one.fact.refund_id == fact.refund_id for one in before)
-        case CustomerErased():
-            return False  # one that reaches no further is of a time that was erased
-    return fact.id in _ring(before)
-
-
-def _ring(before: Sequence[Taken]) -> list[str]:
-    """The latest ids of facts that have no key of their own; repeats take no place."""
-    ids: list[str] = []
-    for one in reversed(before):
-        if len(ids) == RING:
-            break
-        keyed = OrderPlaced | OrderRefunded | OrderCancelled | CustomerErased
-        if one.fate == "applied" and not isinstance(one.fact, keyed):
-            ids.append(one.fact.id)
-    return ids
 
 
 def _versions(order_id: str, before: Sequence[Taken]) -> list[int]:

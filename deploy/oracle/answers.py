@@ -44,6 +44,8 @@ class CustomerAnswer(msgspec.Struct, frozen=True):
     steps: int
     profile: Profile
     segments: Segments
+    shown: Segments
+    """By the public snapshot: nothing of an id whose person was erased."""
     changes: tuple[Moved, ...]
     commands: tuple[SendMessage, ...]
     silences: tuple[Suppress | Allow, ...]
@@ -69,5 +71,7 @@ class Answer(msgspec.Struct, frozen=True):
     """(partition, offset) of every fact → its event id."""
     dead: tuple[tuple[int, int], ...]
     """(partition, offset) of records that must end as dead letters."""
-    handovers: tuple[tuple[int, int], ...]
-    """(partition, offset) of records about hand-over, which are not folded."""
+    unlinks: tuple[tuple[int, int], ...]
+    """(partition, offset) of records that split people, which are not folded."""
+    handovers: int
+    """How often an id's state was taken over by another."""

@@ -50,7 +50,7 @@ def report(answer: Answer, observed: Observed) -> Report:
         ("T conservation", (seen.acked, seen.effects, seen.dead, seen.rejected), check_conservation),
         ("T dead letters", (seen.dead,), check_dead_letters),
         ("cuts at their epochs", (), check_cuts),
-        ("hand-overs folded", (), check_handovers),
+        ("no unlinks", (), check_unlinks),
     ]
     ready = [(name, given, check) for name, given, check in wanted if None not in given]
     checks = tuple(msgspec.structs.replace(check(answer, *given), name=name) for name, given, check in ready)
@@ -84,7 +84,7 @@ def check_segments(answer: Answer, segments: Mapping[str, Segments]) -> Check:
 
 def check_snapshots(answer: Answer, snapshots: Mapping[str, Segments]) -> Check:
     """S: the public snapshots; who has never left the start needs none."""
-    expected = {who: _standing(one.segments) for who, one in answer.customers.items() if one.steps}
+    expected = {who: _standing(one.shown) for who, one in answer.customers.items() if one.steps}
     return _compare("S", expected, {who: _standing(one) for who, one in snapshots.items()}, missing=Segments())
 
 
@@ -178,10 +178,10 @@ def check_dead_letters(answer: Answer, dead: Sequence[DeadLetter]) -> Check:
     return _compare_sets("T", expected, letters)
 
 
-def check_handovers(answer: Answer) -> Check:
-    """Links, fragments and forwards are not folded: with any of them in the log the other checks prove nothing."""
-    found = [Difference(f"{p}/{offset}", "no hand-over in the log", "a hand-over") for p, offset in answer.handovers]
-    return tally("hand-overs", len(answer.places), found)
+def check_unlinks(answer: Answer) -> Check:
+    """Unlinks are not folded: with any of them in the log the other checks prove nothing."""
+    found = [Difference(f"{p}/{offset}", "no unlink in the log", "an unlink") for p, offset in answer.unlinks]
+    return tally("unlinks", len(answer.places), found)
 
 
 def _compare(

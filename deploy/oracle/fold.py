@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from deploy.oracle.acceptance import Taken, take
+import msgspec
+
+from deploy.oracle.acceptance import Acceptance, Taken
 from deploy.oracle.answers import Answer, CustomerAnswer, Moved
-from deploy.oracle.browsing import visible_times
+from deploy.oracle.browsing import Beats
 from deploy.oracle.lifecycle import stage, turning_points, warned
-from deploy.oracle.log import CutsTold, PartitionLog, PolicyTold, SourceTold, read_partition
+from deploy.oracle.log import CutsTold, PartitionLog, PolicyTold, SourceTold, Told, read_partition
+from deploy.oracle.people import Absorbed, Crowd, Place, Refused, crowd_of
 from deploy.oracle.portrait import History, portrait
 from deploy.oracle.reader import LogRecord
 from deploy.oracle.rfm import Measure, Score, measure_of, score_of
+from deploy.oracle.sight import PROFILE, SEGMENTER, Sight
 from deploy.oracle.triggers import Desk, Step
 from shared.chain import NEVER, Cause, Profile, Segments
 from shared.events import ProductViewed
@@ -21,59 +26,90 @@ from shared.shop import Shop
 YES_NO = {True: "yes", False: "no"}
 
 
-def fold_log(records: Mapping[int, Sequence[LogRecord]], shop: Shop, *, epoch_ms: int, scenario: bool) -> Answer:
+def fold_log(
+    records: Mapping[int, Sequence[LogRecord]],
+    shop: Shop,
+    *,
+    epoch_ms: int,
+    scenario: bool,
+    inner: Sequence[Mapping[int, Sequence[LogRecord]]] = (),
+) -> Answer:
     """The answer for customer-events-v1, given as the records of each partition in offset order.
 
-    `scenario` says whether the stack ran with the scenario setting.
+    `scenario` says whether the stack ran with the scenario setting. `inner`: profile-updates-v1 and segment-updates-v1
+    likewise, of which only the places of fragments are read: when a later hop has taken a person over, no other log says.
     """
     logs = [read_partition(number, part, scenario=scenario) for number, part in records.items()]
+    lives = _Lives(logs, crowd_of(logs, inner), shop, scenario=scenario)
+    customers = {customer: log for log in logs for customer in (*log.facts, *(hand[2] for hand in log.hands))}
     return Answer(
-        customers={customer: _live(customer, log, shop, scenario=scenario) for log in logs for customer in log.facts},
-        partitions={customer: log.partition for log in logs for customer in log.facts},
+        customers={customer: lives.answer(customer) for customer in customers},
+        partitions={customer: log.partition for customer, log in customers.items()},
         epochs={log.partition: log.epochs(epoch_ms) for log in logs},
         published=tuple(cuts for log in logs for cuts in log.published),
         places={
             (log.partition, told.offset): told.fact.id for log in logs for facts in log.facts.values() for told in facts
         },
         dead=tuple(place for log in logs for place in log.dead),
-        handovers=tuple(place for log in logs for place in log.handovers),
+        unlinks=tuple(place for log in logs for place in log.unlinks),
+        handovers=sum(isinstance(one, Absorbed) for hands in lives.crowd.hands[0].values() for one in hands),
     )
 
 
-def _live(customer: str, log: PartitionLog, shop: Shop, *, scenario: bool) -> CustomerAnswer:
-    taken = take(log.facts[customer], scenario=scenario)
-    visible = _visible(taken)
-    life = _Life(customer, log, shop)
-    story: list[tuple[int, Taken | CutsTold | PolicyTold | SourceTold]] = [(one.told.offset, one) for one in taken]
-    story += [(cuts.offset, cuts) for cuts in log.cuts]
-    story += [(policy.offset, policy) for policy in log.policies]
-    story += [(source.offset, source) for source in log.sources]
-    for offset, event in sorted(story, key=lambda chapter: chapter[0]):
-        life.pass_time(offset)
-        if isinstance(event, Taken):
-            life.hear(event, visible.get(offset, (0, 0)))
-        elif isinstance(event, CutsTold):
-            life.be_ranked(event)
-        elif isinstance(event, PolicyTold):
-            life.obey(event)
-        else:
-            life.hear_of(event)
-    life.pass_time(NEVER)
-    return life.answer(taken)
+class _Lives:
+    """Every customer's life, each folded when it is asked for: that of a person needs those of his other ids."""
 
+    def __init__(self, logs: Sequence[PartitionLog], crowd: Crowd, shop: Shop, *, scenario: bool) -> None:
+        self.crowd, self._shop, self._scenario = crowd, shop, scenario
+        self._logs = {customer: log for log in logs for customer in (*log.facts, *(hand[2] for hand in log.hands))}
+        self._lived: dict[str, _Life] = {}
+        hands = [(one, customer) for customer, came in crowd.hands[PROFILE].items() for one in came]
+        self._holders = {one.source: customer for one, customer in hands if isinstance(one, Absorbed)}
 
-def _visible(taken: Sequence[Taken]) -> dict[int, tuple[int, int]]:
-    """By offset of the beat; an erasure begins anew."""
-    visible: dict[int, tuple[int, int]] = {}
-    beats: list[tuple[int, str, int]] = []
-    for one in [*taken, None]:
-        if one is None or one.erased:
-            times = visible_times((product, at) for _, product, at in beats)
-            visible |= {offset: seen for (offset, _, _), seen in zip(beats, times, strict=True)}
-            beats = []
-        elif isinstance(one.fact, ProductViewed) and one.fate == "applied":
-            beats.append((one.told.offset, one.fact.product, one.at))
-    return visible
+    def of(self, customer: str) -> _Life:
+        """From the first record to the last, or to that with which he was handed over."""
+        if customer not in self._lived:
+            self._lived[customer] = self._live(customer)
+        return self._lived[customer]
+
+    def answer(self, customer: str) -> CustomerAnswer:
+        """His life; nothing is shown of an id whose person was erased as another one."""
+        answer = self.of(customer).answer()
+        forgotten = customer in self.crowd.ends and self.of(self._holder(customer)).profile.erased > 0
+        return msgspec.structs.replace(answer, shown=Segments()) if forgotten else answer
+
+    def _holder(self, customer: str) -> str:
+        while customer in self._holders:
+            customer = self._holders[customer]
+        return customer
+
+    def _live(self, customer: str) -> _Life:
+        log, life = self._logs[customer], _Life(customer, self._logs[customer], self._shop)
+        end = self.crowd.ends.get(customer, NEVER)
+        told = self.crowd.told.get(customer, [])
+        front: list[Told | CutsTold | PolicyTold | SourceTold] = [*told, *log.cuts, *log.policies, *log.sources]
+        story: list[tuple[Place, int, Any]] = [((one.offset, 0), 0, one) for one in front if one.offset < end]
+        for hop, hands in enumerate(self.crowd.hands):
+            late = min(hop, 1)  # after the front at this offset, in the order of the last hop
+            story += [((one.place[0], late * one.order), hop, one) for one in hands.get(customer, [])]
+        for (offset, _), hop, event in sorted(story, key=lambda chapter: chapter[:2]):
+            life.pass_time(offset)
+            if isinstance(event, Told):
+                life.hear(life.acceptance.take(event, scenario=self._scenario))
+            elif isinstance(event, CutsTold):
+                life.be_ranked(event)
+            elif isinstance(event, PolicyTold):
+                life.obey(event)
+            elif isinstance(event, SourceTold):
+                life.hear_of(event)
+            elif isinstance(event, Absorbed):
+                life.absorb(self.of(event.source), hop, event.place[0])
+            else:
+                life.refuse(event)
+        life.pass_time(end)
+        if end < NEVER:
+            life.leave(end)
+        return life
 
 
 class _Life:
@@ -83,7 +119,9 @@ class _Life:
         self.customer, self.log, self.shop = customer, log, shop
         self.now = 0
         self.steps = 0
-        self.history = History()
+        self.acceptance, self.history, self.beats = Acceptance(), History(customer), Beats()
+        self.heard: list[Taken] = []
+        """What came under him while he held his state, and what was forwarded to him."""
         self.profile = Profile()
         self.segments = Segments()
         self.cuts: CutsTold | None = None
@@ -93,22 +131,82 @@ class _Life:
         self.desk = Desk(customer, shop)
         self.due: int | None = None
         self.due_known = True
+        self.sight = Sight()
+        self.stirred = self.spoken = self.left = False
+        """Since the last tick: something was due before the trigger engine; it heard of it; something left the window."""
 
     def pass_time(self, offset: int) -> None:
-        """Take the ticks below `offset`, but only those at which something is due."""
+        """Take the ticks up to `offset`, but only those at which something is due."""
         while (due := self._next_due()) is not None:
             tick = self.log.tick_reaching(due)
             if tick is None or tick[0] > offset:
                 return
+            self.stirred = self.spoken = self.left = False
             self._take_due(up_to=tick[1], as_of=tick[1], offset=tick[0])
+            # a hop that had anything to do stands at the tick itself: that is what it hands over as its now
+            self.now = max(self.now, tick[1]) if self.stirred else self.now
+            self.acceptance.now = max(self.acceptance.now, tick[1]) if self.left else self.acceptance.now
+            self.desk.now = max(self.desk.now, tick[1]) if self.spoken else self.desk.now
 
-    def hear(self, taken: Taken, visible: tuple[int, int]) -> None:
+    def hear(self, taken: Taken) -> None:
         """A fact, after everything that was due before its instant."""
+        self.heard.append(taken)
+        self.sight.name(taken.fact.aliases)
         if not taken.quiet:
+            self.sight.tell()
             self._take_due(up_to=taken.instant - 1, as_of=taken.instant, offset=taken.told.offset)
         self.history.add(taken)
+        if taken.erased:
+            self.beats = Beats()
+        visible = (0, 0)
+        if isinstance(taken.fact, ProductViewed) and taken.fate == "applied":
+            visible = self.beats.see(taken.fact.product, taken.at)
         if not taken.quiet:
             self._step(taken.instant, taken.instant, taken.told.offset, cause=taken.cause, taken=taken, visible=visible)
+
+    def absorb(self, other: _Life, hop: int, offset: int) -> None:
+        """At this hop the state of another id of the person has come."""
+        self.sight.hold(hop, other.sight, other.customer)
+        clock = self.log.clock_at(offset)
+        if hop == PROFILE:
+            nows = self.acceptance.now, other.acceptance.now
+            now = self.acceptance.absorb(other.acceptance, clock)
+            self.sight.tell()
+            self._take_due(up_to=now - 1, as_of=now, offset=offset)
+            self._join(other, nows)
+            self._step(now, now, offset, cause="merge")
+        elif hop == SEGMENTER:
+            now = max(clock, self.now, other.now)
+            self._take_due(up_to=now - 1, as_of=now, offset=offset)
+            self._step(now, now, offset, cause="merge")
+        else:
+            whole = self.sight.whole
+            as_of = max(clock, self.desk.now)
+            self.desk.unite(other.desk, as_of, profile=self.profile, segments=self.segments, whole=whole)
+            self.due_known = False
+
+    def _join(self, other: _Life, nows: tuple[int, int]) -> None:
+        """The facts of both; visible time of who was erased less far is forgotten altogether."""
+        ours, theirs = self.history.erased, other.history.erased
+        self.history.absorb(other.history, nows)
+        self.beats = self.beats if ours >= theirs else Beats()
+        if theirs >= ours:
+            self.beats.absorb(other.beats)
+
+    def refuse(self, refused: Refused) -> None:
+        """An id that events have named is another member's."""
+        if not self.sight.refuse(refused.alias):
+            return
+        offset = refused.place[0]
+        now = self.acceptance.now = max(self.log.clock_at(offset), self.acceptance.now)
+        self.sight.tell()
+        self._take_due(up_to=now - 1, as_of=now, offset=offset)
+        self._step(now, now, offset, cause="merge")
+
+    def leave(self, offset: int) -> None:
+        """He is counted no more: his state is on its way to another id."""
+        if self.measure is not None:
+            self.measures.append((offset, None))
 
     def be_ranked(self, told: CutsTold) -> None:
         """Cuts come into force; he is stepped only if they move him."""
@@ -120,15 +218,17 @@ class _Life:
 
     def obey(self, told: PolicyTold) -> None:
         """A policy comes into force."""
-        self.desk.adopt(told, whole=self._whole())
+        self.desk.adopt(told, segments=self.segments, whole=self.sight.whole)
         self.due_known = False
 
     def hear_of(self, told: SourceTold) -> None:
         """A source has told everything up to some instant."""
-        self.desk.hear_of(told, whole=self._whole())
+        self.desk.hear_of(told, segments=self.segments, whole=self.sight.whole)
         self.due_known = False
 
-    def answer(self, taken: Sequence[Taken]) -> CustomerAnswer:
+    def answer(self) -> CustomerAnswer:
+        """What he is in the end, and all that was said on the way."""
+        taken = self.heard
         fates: dict[str, Counter[str]] = {}
         for one in taken:
             fates.setdefault(one.fact.id, Counter())[one.fate] += 1
@@ -136,6 +236,7 @@ class _Life:
             steps=self.steps,
             profile=self.profile,
             segments=self.segments,
+            shown=self.segments,
             changes=tuple(self.changes),
             commands=tuple(self.desk.commands),
             silences=tuple(self.desk.silence.told),
@@ -177,20 +278,28 @@ class _Life:
         taken: Taken | None = None,
         visible: tuple[int, int] = (0, 0),
     ) -> None:
-        self.now = now
+        instant, now = now, max(now, self.now)  # another id's now may have been ahead at a later hop
+        self.now, as_of = now, max(as_of, now)
         self.steps += 1
-        self.profile = portrait(self.customer, self.history, now, self.shop)
+        leaving = cause == "time" and instant in self.history.account().leaving(self.shop)
+        if leaving:
+            self.sight.tell()  # the profile service speaks when something leaves its window
+        self.profile = portrait(self.history, instant, self.shop)
         before, self.measure = self.measure, measure_of(self.profile, self.shop)
         if self.measure != before:
             self.measures.append((offset, self.measure))
         changes = self._move(now, cause)
         self.due_known = False
+        first, last = self.profile.first_order_at, self.profile.last_order_at
+        self.left = self.left or leaving
+        self.stirred = self.stirred or leaving or instant in turning_points(first, last, self.shop.bounds)
+        if cause == "time" and not (leaving or changes or now in self.desk.due()):
+            return  # nobody told the trigger engine
+        self.spoken = True
+        at, whole = max(now, self.desk.now), self.sight.whole
         self.desk.step(
-            Step(now, as_of, self.profile, whole=self._whole(), changes=changes, taken=taken, visible=visible)
+            Step(at, as_of, self.profile, self.segments, whole=whole, changes=changes, taken=taken, visible=visible)
         )
-
-    def _whole(self) -> bool:
-        return self.history.aliases <= {self.customer}
 
     def _move(self, now: int, cause: Cause) -> tuple[Moved, ...]:
         """Where he stands now; returns the changes that took him there."""

@@ -9,9 +9,9 @@ import msgspec
 
 from deploy.oracle.moments import quiet_until, zone_of
 from deploy.oracle.silences import is_forgotten
-from shared.chain import Profile
+from shared.chain import Profile, Segments
 from shared.ids import share_of
-from shared.policy import Message, Policy, Rule, Touch
+from shared.policy import Browsed, Enters, Message, Ordered, Policy, Rule, SinceLastOrder, Touch
 from shared.shop import Shop
 
 HOUR = 3_600_000
@@ -27,6 +27,8 @@ class Candidate(msgspec.Struct, frozen=True):
     effective_at: int
     timed: bool
     waited: bool = False
+    half: bool = False
+    """Waiting: some of the person was missing when it was looked at last."""
     until: int | None = None
     held: bool = False
     """It waits for sources to tell everything; `until` then is the last instant of that wait."""
@@ -48,6 +50,7 @@ class Moment(msgspec.Struct, frozen=True):
     as_of: int
     customer: str
     profile: Profile
+    segments: Segments
     policy: Policy
     shop: Shop
     whole: bool
@@ -127,7 +130,26 @@ def _suppressed(case: Case) -> Ruling | None:
 
 
 def _half_person(case: Case) -> Ruling | None:
-    return None if case.moment.whole else Ruling("defer")
+    if not case.moment.whole:
+        return Ruling("defer")
+    return SKIP if case.candidate.half and not _holds(case) else None
+
+
+def _holds(case: Case) -> bool:
+    """Whether what raised it for half a person is so of the whole one."""
+    profile, segments, key = case.moment.profile, case.moment.segments, case.candidate.key
+    match case.rule.when:
+        case Enters(dimension=dimension, to=to):
+            warned = {True: "yes", False: "no"}[segments.sleep_warning]
+            now = warned if dimension == "sleep_warning" else getattr(segments, dimension)
+            return (now, key) == (to, profile.last_order_id)
+        case SinceLastOrder():
+            return key == profile.last_order_id
+        case Browsed(wait_hours=wait):
+            return profile.last_order_at is None or profile.last_order_at < case.candidate.effective_at - wait * HOUR
+        case Ordered(nth=nth):
+            return nth is None or profile.orders == nth
+    return True
 
 
 def silent_sources(

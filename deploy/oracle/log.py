@@ -15,11 +15,13 @@ from shared.chain import (
     Forwarded,
     Fragment,
     FrontRecord,
+    IdentityConflict,
     Linked,
     PolicyPublished,
     ResyncRequested,
     SourceCompleted,
     Tick,
+    Unlinked,
 )
 from shared.codec import decode_front
 from shared.events import CustomerFact, OrderPlaced, OrderRefunded
@@ -36,6 +38,8 @@ class Told(msgspec.Struct, frozen=True):
     clock: int
     arrived: int
     fact: CustomerFact
+    alias: str = ""
+    """The id under which it came, where it was forwarded from another one."""
 
 
 class CutsTold(msgspec.Struct, frozen=True):
@@ -75,15 +79,23 @@ class PartitionLog(msgspec.Struct, frozen=True):
     published: list[CutsPublished]
     dead: list[tuple[int, int]]
     """(partition, offset) of records that must end as dead letters."""
-    handovers: list[tuple[int, int]]
-    """(partition, offset) of links, fragments and forwards: the oracle does not fold them."""
+    unlinks: list[tuple[int, int]]
+    """(partition, offset) of what splits people: the oracle does not fold it."""
+    hands: list[tuple[int, int, str, Linked | IdentityConflict | Fragment | Forwarded]]
+    """(offset, clock, customer, record) of everything about hand-over."""
     sources: list[SourceTold]
     """Declarations that came into force."""
+    scenario: bool = False
 
     def tick_reaching(self, instant: int) -> tuple[int, int] | None:
         """(offset, as_of) of the first tick that takes the partition to `instant`."""
         index = bisect.bisect_left(self.ticks, instant, key=lambda tick: tick[1])
         return self.ticks[index] if index < len(self.ticks) else None
+
+    def clock_at(self, offset: int) -> int:
+        """Logical now after the record at `offset`."""
+        index = bisect.bisect_right(self.ticks, offset, key=lambda tick: tick[0])
+        return self.ticks[index - 1][1] if index else 0
 
     def epochs(self, epoch_ms: int) -> dict[int, int]:
         """Epoch instant → offset of the tick after which its population is taken."""
@@ -98,7 +110,7 @@ class PartitionLog(msgspec.Struct, frozen=True):
 
 def read_partition(partition: int, records: Sequence[LogRecord], *, scenario: bool) -> PartitionLog:
     """Sort the records of one partition, given in offset order."""
-    log = PartitionLog(partition, [], defaultdict(list), [], [], [], [], [], [])
+    log = PartitionLog(partition, [], defaultdict(list), [], [], [], [], [], [], [], scenario)
     for record in records:
         decoded = _decoded(record)
         if decoded is None:
@@ -113,8 +125,10 @@ def read_partition(partition: int, records: Sequence[LogRecord], *, scenario: bo
             _tell_source(log, record, decoded)
         elif isinstance(decoded, ResyncRequested | Checkpoint):
             continue  # nothing happens because of them
-        elif isinstance(decoded, Linked | Fragment | Forwarded):
-            log.handovers.append((partition, record.offset))
+        elif isinstance(decoded, Unlinked):
+            log.unlinks.append((partition, record.offset))
+        elif isinstance(decoded, Linked | IdentityConflict | Fragment | Forwarded):
+            log.hands.append((record.offset, _clock(log), (record.key or b"").decode(), decoded))
         else:
             _tell_fact(log, record, decoded, scenario=scenario)
     return log

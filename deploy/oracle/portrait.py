@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from deploy.oracle.acceptance import Taken, without_forgotten
 from deploy.oracle.purchases import Account, account_of
@@ -20,15 +21,23 @@ from shared.events import (
 from shared.shop import Shop
 
 
+class _Left(NamedTuple):
+    purchases: list[Taken]
+    persons: list[Taken]
+    contacts: dict[str, tuple[str, int]]
+
+
 class History:
     """All facts of one customer so far that count; beats tell nothing of the person unless they carry contacts."""
 
-    def __init__(self) -> None:
+    def __init__(self, customer: str) -> None:
+        self.customer = customer
+        self.contacts: dict[str, tuple[str, int]] = {}
+        """Field → id under which it was sealed, and the step's instant."""
         self.purchases: list[Taken] = []
         self.persons: list[Taken] = []
-        self.contacts: dict[str, int] = {}
-        """Field → instant of the latest record that brought it."""
         self.aliases: set[str] = set()
+        """Ids under which orders, refunds and contacts came."""
         self.erased = 0
         self._account = Account()
 
@@ -36,35 +45,58 @@ class History:
         """Take one more fact in, in the order of the log."""
         if taken.fate == "duplicate":
             return
-        self.aliases |= set(taken.fact.aliases)
         if taken.erased:
-            self._forget(taken)
+            self._keep(self._left(taken.erased, nothing=taken.nothing_left))
+            self.erased = taken.erased
+        alias = taken.told.alias or self.customer
+        if taken.fact.contacts or isinstance(taken.fact, OrderPlaced | OrderRefunded):
+            self.aliases.add(alias)
+        self.contacts |= dict.fromkeys(taken.fact.contacts, (alias, taken.instant))
         if isinstance(taken.fact, OrderPlaced | OrderRefunded | OrderCancelled):
             self.purchases.append(taken)
             self._account = account_of(self.purchases)
-        self.contacts |= dict.fromkeys(taken.fact.contacts, taken.instant)
         if isinstance(taken.fact, TraitsSet | TagsSet | ConsentSet | MessageReported):
             self.persons.append(taken)
+
+    def absorb(self, other: History, nows: tuple[int, int]) -> None:
+        """Everything of another id of the person; of values with one instant its own, which came later, holds.
+
+        `nows`: how far both had come, for what one of them was erased of the other loses as well.
+        """
+        erased = max(self.erased, other.erased)
+        self._keep(self._left(erased, nothing=nows[0] <= erased))
+        left = other._left(erased, nothing=nows[1] <= erased)
+        self.erased = erased
+        self.aliases |= other.aliases
+        self.purchases = self.purchases + left.purchases
+        self._account = account_of(self.purchases)
+        self.persons = self.persons + left.persons
+        for field, (alias, at) in left.contacts.items():
+            if field not in self.contacts or at >= self.contacts[field][1]:
+                self.contacts[field] = alias, at
 
     def account(self) -> Account:
         """What he has bought so far."""
         return self._account
 
-    def _forget(self, taken: Taken) -> None:
-        """Nothing, or what happened later and what has no instant of its own, is left."""
-        self.erased = taken.erased
-        if taken.nothing_left:
-            self.purchases, self.persons, self.contacts = [], [], {}
-        else:
-            self.purchases = without_forgotten(self.purchases, taken.erased)
-            self.persons = [
-                one for one in self.persons if isinstance(one.fact, MessageReported) or one.at > taken.erased
-            ]
-            self.contacts = {field: at for field, at in self.contacts.items() if at > taken.erased}
+    def _keep(self, left: _Left) -> None:
+        self.purchases, self.persons, self.contacts = left.purchases, left.persons, left.contacts
         self._account = account_of(self.purchases)
 
+    def _left(self, erased: int, *, nothing: bool) -> _Left:
+        """What remains once everything up to `erased` is forgotten: what happened later, and what has no instant of its own."""
+        if erased == self.erased:
+            return _Left(self.purchases, self.persons, dict(self.contacts))
+        if nothing:
+            return _Left([], [], {})
+        return _Left(
+            without_forgotten(self.purchases, erased),
+            [one for one in self.persons if isinstance(one.fact, MessageReported) or one.at > erased],
+            {field: sealed for field, sealed in self.contacts.items() if sealed[1] > erased},
+        )
 
-def portrait(customer: str, history: History, now: int, shop: Shop) -> Profile:
+
+def portrait(history: History, now: int, shop: Shop) -> Profile:
     """The profile at `now` (ms)."""
     account = history.account()
     window_orders, window_amount = account.window(now, shop)
@@ -86,8 +118,9 @@ def portrait(customer: str, history: History, now: int, shop: Shop) -> Profile:
         level=traits.get("level", ""),
         tags=_tags(history.persons),
         consents=_consents(history.persons),
-        contacts=dict.fromkeys(history.contacts, customer),
+        contacts={field: alias for field, (alias, _) in history.contacts.items()},
         messages=dict(Counter(statuses)),
+        ids=tuple(sorted(history.aliases - {history.customer})),
         erased=history.erased,
     )
 

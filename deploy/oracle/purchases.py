@@ -48,9 +48,10 @@ def account_of(history: Sequence[Taken]) -> Account:
     cancelled = {taken.fact.order_id for taken in counted if isinstance(taken.fact, OrderCancelled)}
     in_force: dict[str, Taken] = {}
     for taken in counted:
-        if isinstance(taken.fact, OrderPlaced):
+        if isinstance(taken.fact, OrderPlaced) and taken.fact.version > _version(in_force.get(taken.fact.order_id)):
             in_force[taken.fact.order_id] = taken
-    refunds = [(taken.at, taken.fact) for taken in counted if isinstance(taken.fact, OrderRefunded)]
+    told = {fact.refund_id: (taken.at, fact) for taken in counted if isinstance(fact := taken.fact, OrderRefunded)}
+    refunds = list(told.values())
     orders = []
     for order_id, taken in in_force.items():
         assert isinstance(taken.fact, OrderPlaced)
@@ -59,3 +60,8 @@ def account_of(history: Sequence[Taken]) -> Account:
             orders.append(Order(taken.at, order_id, taken.fact.amount - back))
     orders.sort(key=lambda order: (order.at, order.id))
     return Account(tuple(orders), tuple((at, -refund.amount) for at, refund in refunds if not refund.order_id))
+
+
+def _version(taken: Taken | None) -> int:
+    """Of an order; below every version without one."""
+    return taken.fact.version if taken is not None and isinstance(taken.fact, OrderPlaced) else -(2**63)

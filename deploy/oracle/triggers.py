@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -25,7 +25,7 @@ from deploy.oracle.gates import (
 from deploy.oracle.log import PolicyTold, SourceTold
 from deploy.oracle.moments import birthdays, zone_of
 from deploy.oracle.silences import Silence
-from shared.chain import Profile
+from shared.chain import Profile, Segments
 from shared.events import MessageReported, OrderPlaced, ProductViewed
 from shared.ids import command_id, derived_id
 from shared.outreach import SendMessage, Verdict
@@ -47,6 +47,7 @@ class Step(msgspec.Struct, frozen=True):
     now: int
     as_of: int
     profile: Profile
+    segments: Segments
     whole: bool = True
     changes: tuple[Moved, ...] = ()
     taken: Taken | None = None
@@ -125,7 +126,7 @@ class Desk:
 
     # Steps
 
-    def adopt(self, told: PolicyTold, *, whole: bool) -> None:
+    def adopt(self, told: PolicyTold, *, segments: Segments, whole: bool) -> None:
         """A policy comes into force."""
         self.told = told
         self.now = max(self.now, told.clock)
@@ -139,33 +140,34 @@ class Desk:
         held = {name: one for name, one in self.waiting.items() if one.held}
         if held:
             self.waiting |= {name: msgspec.structs.replace(one, until=self.now) for name, one in held.items()}
-            self._look_again(whole=whole)
+            self._look_again(segments=segments, whole=whole)
 
-    def hear_of(self, told: SourceTold, *, whole: bool) -> None:
+    def hear_of(self, told: SourceTold, *, segments: Segments, whole: bool) -> None:
         """A source declares; only where that sets something free does anything happen."""
         self.told_until[told.source] = told.until
         now = max(self.now, told.clock)
         if any(one.held and self._is_back(one, now) for one in self.waiting.values()):
             self.now = now
-            self._look_again(whole=whole)
+            self._look_again(segments=segments, whole=whole)
 
-    def _look_again(self, *, whole: bool) -> None:
-        step = Step(self.now, self.now, self.profile, whole=whole)
+    def _look_again(self, *, segments: Segments, whole: bool) -> None:
+        step = Step(self.now, self.now, self.profile, segments, whole=whole)
         self._arbitrate(self._back(self.now), step)
 
-    def step(self, step: Step) -> None:
-        """Take the customer to one instant: facts first, then rules, then arbitration."""
+    def step(self, step: Step, late: Sequence[Candidate] = ()) -> None:
+        """Take the customer to one instant: facts first, then rules, then arbitration; `late` fell due before it."""
         fired = [timer for timer in self._timers(self.profile) if timer.effective_at == step.now]
         fired = [timer for timer in fired if timer in self._timers(step.profile)]
         if step.profile.erased > self.profile.erased:
             self._forget(step.now)
             fired = []
+        again = step.profile.ids != self.profile.ids
         self.profile, self.now = step.profile, step.now
-        self._hear()
+        self._hear(again=again)
         self._take_over(step)
         if step.taken is not None and step.taken.purchase:
             self._bought(step.now)
-        wanted = [*fired, *self._browsed(step), *self._events(step)]
+        wanted = [*late, *fired, *self._browsed(step), *self._events(step)]
         back = self._back(step.now)
         names = {candidate.name for candidate in (*back, *self.waiting.values())}
         self._arbitrate([*back, *(new for new in wanted if new.name not in names)], step)
@@ -183,8 +185,8 @@ class Desk:
             return True
         return one.until is None or one.until <= now
 
-    def _hear(self) -> None:
-        self.silence.hear(self.profile, self.now, consents=self.policy.behaviour >= TELLS_CONSENTS)
+    def _hear(self, *, again: bool = False) -> None:
+        self.silence.hear(self.profile, self.now, consents=self.policy.behaviour >= TELLS_CONSENTS, again=again)
 
     def _forget(self, now: int) -> None:
         """The customer was erased: what waited ends, and nothing but the ledger stays."""
@@ -220,7 +222,7 @@ class Desk:
             for rule in self.policy.rules:
                 if isinstance(rule.when, Browsed):
                     self._arm(rule.id, rule.when, step.taken, step.taken.fact, step.visible)
-        fired = {name: timer for name, timer in self.armed.items() if timer.effective_at == step.now}
+        fired = {name: timer for name, timer in self.armed.items() if timer.effective_at <= step.now}
         for name in fired:
             del self.armed[name]
         return list(fired.values())
@@ -247,6 +249,40 @@ class Desk:
                 if rule.when.nth in (None, step.profile.orders):
                     yield Candidate(rule.id, step.taken.fact.order_id, step.happened_at, timed=False)
 
+    # Hand-over
+
+    def unite(self, other: Desk, as_of: int, *, profile: Profile, segments: Segments, whole: bool) -> None:
+        """What another id of the person left; what waited for it is looked at again at once."""
+        browsed = {rule.id for rule in self.policy.rules if isinstance(rule.when, Browsed)}
+        waiting = {name: one for name, one in other.waiting.items() if name not in self.waiting and self.rule(one.rule)}
+        self.ledger |= other.ledger
+        if self.profile.erased > other.profile.erased:  # what that id still knew of the time before is not taken over
+            for one in waiting.values():
+                self._decide(one, max(self.now, other.now), "skip", "erased")
+        else:
+            self.armed = {name: timer for name, timer in other.armed.items() if timer.rule in browsed} | self.armed
+            self.waiting |= waiting
+            self.uses = sorted({(use.at, use.command): use for use in (*self.uses, *other.uses)}.values(), key=_used)
+            if other.baseline is not None:
+                self.baseline = max(other.baseline, self.baseline or 0)
+            self.unconfirmed = self.unconfirmed or other.unconfirmed
+        self.armed = {name: msgspec.structs.replace(one, half=True) for name, one in self.armed.items()}
+        self.waiting = {name: msgspec.structs.replace(one, half=True) for name, one in self.waiting.items()}
+        now = max(self.now, other.now)
+        late = [timer for timer in self._timers(self.profile) if timer.effective_at <= now]
+        self.now = now
+        self.silence.unite(other.silence)
+        self._hear(again=True)
+        if late or any(instant <= now for instant in self._waits()):
+            self.step(Step(now, as_of, profile, segments, whole), late)
+        while (due := min((instant for instant in self.due() if instant <= as_of), default=None)) is not None:
+            self.step(Step(due, as_of, profile, segments, whole))
+        self.step(Step(max(as_of, self.now), as_of, profile, segments, whole))
+
+    def _waits(self) -> list[int]:
+        waits = [one.until for one in self.waiting.values() if one.until is not None]
+        return [*waits, *(timer.effective_at for timer in self.armed.values())]
+
     # Arbitration
 
     def _arbitrate(self, candidates: list[Candidate], step: Step) -> None:
@@ -266,6 +302,7 @@ class Desk:
                     until=ruling.until,
                     waited=True,
                     held=ruling.held,
+                    half=reason == "half-person",
                     silent=candidate.silent or case.moment.silent,
                     too_old=too_old(case),
                 )
@@ -283,6 +320,7 @@ class Desk:
             as_of=step.as_of,
             customer=self.customer,
             profile=step.profile,
+            segments=step.segments,
             policy=self.policy,
             shop=self.shop,
             whole=step.whole,
@@ -350,6 +388,10 @@ class Desk:
     @property
     def _number(self) -> int:
         return self.told.number if self.told else 0
+
+
+def _used(use: Use) -> tuple[int, str]:
+    return use.at, use.command
 
 
 def _negative(rule: Rule) -> bool:

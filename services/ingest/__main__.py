@@ -15,13 +15,15 @@ import msgspec
 import uvloop
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
 
 from services.ingest import clock_process, erasing, http_process
 from services.ingest.fields import EventRefusedError
 from services.ingest.gate import STANDARD
 from services.ingest.hooks.commands import add_commands
 from services.ingest.hooks.sources import HookSourcesError
-from services.ingest.identifiers import PepperError
+from services.ingest.identifiers import IdentifierRefusedError, Kind, PepperError
 from services.ingest.imports import command, importer_process
 from services.ingest.imports.refusals import ImportRefusedError
 from services.ingest.person_sender import erasures_sent
@@ -29,6 +31,7 @@ from services.ingest.rate import Limit
 from services.ingest.settings import ClockSettings, HooksSettings, HttpSettings, ImportSettings, KeysSettings
 from services.ingest.typed import CUSTOMER_KINDS
 from services.ingest.typed_shapes import Customer
+from services.ingest.unlink import alias_from, alias_of, conflicts, send_unlink
 from services.ingest.write_keys import Scope, WriteKeysError, add_key, list_keys, revoke_key
 from shared import clock, log
 from shared.instants import parse_instant
@@ -49,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValidationError as error:
         return _refuse("; ".join(f"HUITOU_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors()))
     except (
+        IdentifierRefusedError,
         PepperError,
         SealingError,
         WriteKeysError,
@@ -93,6 +97,27 @@ def _erase(given: argparse.Namespace) -> int:
     erasures = [erasing.erase(wish, pepper, event_id="", source=source, at=at) for wish in wishes]
     asyncio.run(erasures_sent(settings.kafka, erasures))
     sys.stdout.write(f"erased: {len(erasures)} persons, {sum(len(each.facts) for each in erasures)} ids\n")
+    return 0
+
+
+def _unlink(given: argparse.Namespace) -> int:
+    settings = ImportSettings()
+    named = [(Kind(kind), value) for kind in Kind if (value := getattr(given, kind.value)) is not None]
+    if given.id is not None:
+        alias = given.id
+    else:
+        [(kind, value)] = named
+        alias = alias_of(kind, value, settings.desk().pepper)
+    uvloop.run(send_unlink(settings.kafka, alias))
+    sys.stdout.write(f"{alias} is split off from its person 已拆分\n")
+    return 0
+
+
+def _conflicts(_: argparse.Namespace) -> int:
+    table = Table("member", "other member", "named with", "times")
+    for (one, other, alias), times in sorted(uvloop.run(conflicts(ClockSettings().kafka)).items()):
+        table.add_row(one, other, alias, str(times))
+    Console().print(table if table.row_count else "no conflict 无冲突")
     return 0
 
 
@@ -143,6 +168,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_arguments(importing)
     importing.set_defaults(run=command.execute)
+    _unlink_parser(commands.add_parser("unlink", help="split an identifier off from its person"))
+    commands.add_parser("conflicts", help="member numbers that events would have made one person").set_defaults(
+        run=_conflicts
+    )
     add_commands(commands.add_parser("hooks", help="systems that may call /hooks/…"), _hooks_file)
     _erase_parser(commands.add_parser("erase", help="forget a person (docs/privacy.md)"))
     keys = commands.add_parser("keys", help="write keys").add_subparsers(required=True, metavar="action")
@@ -168,6 +197,21 @@ def _erase_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", default="erase", help="who asks, for the log")
     parser.add_argument("--at", type=_instant, help="what happened up to then is forgotten, RFC 3339; default: now")
     parser.set_defaults(run=_erase)
+
+
+def _unlink_parser(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group(required=True)
+    for kind in Kind:
+        which.add_argument(f"--{kind.value.replace('_', '-')}", dest=kind.value, metavar="VALUE")
+    which.add_argument("--id", type=_alias, help="the id itself, as in decisions and tables")
+    parser.set_defaults(run=_unlink)
+
+
+def _alias(text: str) -> str:
+    try:
+        return alias_from(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _instant(text: str) -> int:

@@ -15,9 +15,11 @@ from services.ingest.declarations import Declarations
 from services.ingest.gate import Gate
 from services.ingest.hooks import api as hooks
 from services.ingest.hooks.sources import HookSources
+from services.ingest.identity_api import identity_routes
 from services.ingest.imports.limits import MEGABYTE, Limits
 from services.ingest.imports.routes import import_routes
 from services.ingest.intake import Intake
+from services.ingest.link_memory import LinkMemory
 from services.ingest.protocol import patient
 from services.ingest.publisher import KafkaPublisher
 from services.ingest.seal_memory import SealMemory
@@ -40,7 +42,8 @@ def create(settings: HttpSettings) -> FastAPI:
     """The application with a real broker behind it."""
     publisher = KafkaPublisher(settings.kafka)
     memory = SealMemory(clock.monotonic)
-    intake = Intake(settings.desk(), Keyring.load(settings.keyring), publisher, memory, now_ms=clock.now_ms)
+    links, keyring, desk = LinkMemory(clock.monotonic), Keyring.load(settings.keyring), settings.desk()
+    intake = Intake(desk, keyring, publisher, memory, now_ms=clock.now_ms, links=links)
     gate = Gate(WriteKeys.load(settings.write_keys_file), clock.monotonic, settings.limit())
     brake = None if settings.scenario else ChainBrake(settings.kafka, clock.monotonic, max_lag=settings.import_max_lag)
     declarations = Declarations(publisher, (lambda: None) if settings.scenario else clock.now_ms)
@@ -49,6 +52,7 @@ def create(settings: HttpSettings) -> FastAPI:
         hooks.routes(intake, sources, declarations, now_ms=clock.now_ms),
         declarations_api.routes(declarations, gate),
         import_routes(settings.imports, gate, clock.now_ms, Limits(upload=settings.imports_upload_mb * MEGABYTE)),
+        identity_routes(desk.pepper, publisher, gate),
     ]
     return create_app(intake, gate, publisher, terms=settings.terms(), brake=brake, more=more)
 

@@ -11,6 +11,7 @@ import msgspec
 from services.ingest import erasing, refusals, segment, typed
 from services.ingest.erasing import Erasure
 from services.ingest.fields import EventRefusedError
+from services.ingest.link_memory import LinkMemory
 from services.ingest.people import Desk, Taken
 from services.ingest.publisher import Publisher
 from services.ingest.records import Request
@@ -35,8 +36,17 @@ class Intake:
     """Takes the items of requests; everything it needs is given to it."""
 
     def __init__(
-        self, desk: Desk, keyring: Keyring, publisher: Publisher, memory: SealMemory, *, now_ms: Callable[[], int]
+        self,
+        desk: Desk,
+        keyring: Keyring,
+        publisher: Publisher,
+        memory: SealMemory,
+        *,
+        now_ms: Callable[[], int],
+        links: LinkMemory | None = None,
     ) -> None:
+        """Without `links` every event that names several ids writes their links again."""
+        self._links = links
         self._desk, self._keyring, self._publisher, self._memory, self._now_ms = (
             desk,
             keyring,
@@ -62,7 +72,7 @@ class Intake:
         states and never fires; its instants are data and stay as they are.
         """
         received_at = self._now_ms()
-        request = Request(source, self._keyring, self._memory, received_at=received_at)
+        request = Request(source, self._keyring, self._memory, received_at=received_at, links=self._links)
 
         if kind:  # so that a refused message is kept with the type that its path gave it
             items = [item | {"type": kind} if isinstance(item, dict) else item for item in items]
@@ -85,7 +95,7 @@ class Intake:
 
     async def typed(self, items: Sequence[object], *, source: str, traceparent: str = "") -> list[Outcome]:
         """Publish events of the typed API; what is refused is told to the caller alone."""
-        request = Request(source, self._keyring, self._memory, received_at=self._now_ms())
+        request = Request(source, self._keyring, self._memory, received_at=self._now_ms(), links=self._links)
 
         def take(item: object) -> Taken:
             return typed.take(item, self._desk, source=source)
@@ -103,7 +113,7 @@ class Intake:
 
         `raw`: the call's body, kept where an event could not even be read.
         """
-        request = Request(source, self._keyring, self._memory, received_at=self._now_ms())
+        request = Request(source, self._keyring, self._memory, received_at=self._now_ms(), links=self._links)
 
         def take(item: object) -> Taken:
             return typed.take(item, self._desk, source=source)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from services.ingest.openapi_answers import ERRORS, SEGMENT, TYPED
-from services.ingest.openapi_other import other_paths
+from services.ingest.openapi_people import people
 from services.ingest.openapi_schemas import Document, ref, schemas
 from services.ingest.vocabulary import AT, LANGUAGES, entries
 
@@ -53,7 +53,7 @@ def document() -> Document:
             {"name": "segment", "description": "兼容 Segment SDK / For Segment's and RudderStack's SDKs"},
             {"name": "service", "description": "运行状态 / State of the service"},
         ],
-        "paths": {"/api/v1/events": {"post": _typed()}} | other_paths() | _segment() | _service(),
+        "paths": {"/api/v1/events": {"post": _typed()}} | people() | _segment() | _service(),
         "components": {
             "schemas": schemas(),
             "securitySchemes": {

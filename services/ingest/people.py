@@ -13,6 +13,7 @@ from services.ingest.fields import EventRefusedError, Fields, as_text
 from services.ingest.identifiers import (
     CONTACT_KINDS,
     Contact,
+    Identified,
     Identifier,
     IdentifierRefusedError,
     Kind,
@@ -20,6 +21,7 @@ from services.ingest.identifiers import (
     identify,
 )
 from shared.events import ConsentSet, Fact
+from shared.ids import is_protected
 from shared.shop import Shop
 
 CHANNELS: Final = ("sms", "email", "wecom", "staff_task", "all")
@@ -52,6 +54,10 @@ class Person(msgspec.Struct, frozen=True):
     customer: str
     contacts: tuple[Contact, ...]
     known: Known
+    aliases: tuple[str, ...] = ()
+    """The weaker ids that the event named beside the customer, strongest first; no other member number's."""
+    rivals: tuple[str, ...] = ()
+    """Ids of other member numbers that the event named: they stay apart."""
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -101,13 +107,26 @@ def person(named: list[Named], traits: dict[str, Any], free: list[object], peppe
         customer=identified.customer_id,
         contacts=tuple(contacts.values()),
         known=cuts,
+        aliases=_weaker(identified),
+        rivals=_rivals(identified),
     )
 
 
 @functools.lru_cache(maxsize=1 << 15)
 def _by_ids(identifiers: tuple[Identifier, ...], pepper: Pepper) -> Person:
     """The customer of an event without contact data: the same ids come again and again, and nobody's address is kept."""
-    return Person(customer=identify(identifiers, pepper).customer_id, contacts=(), known=NOTHING)
+    found = identify(identifiers, pepper)
+    return Person(found.customer_id, contacts=(), known=NOTHING, aliases=_weaker(found), rivals=_rivals(found))
+
+
+def _weaker(identified: Identified) -> tuple[str, ...]:
+    rivals = _rivals(identified)
+    return tuple(alias for alias in identified.aliases[1:] if alias not in rivals)
+
+
+def _rivals(identified: Identified) -> tuple[str, ...]:
+    """The strongest id is a member number's if any is."""
+    return tuple(alias for alias in identified.aliases[1:] if is_protected(alias))
 
 
 def kept_traits(traits: Fields, person: Person) -> dict[str, Any]:

@@ -7,12 +7,15 @@ import functools
 import hashlib
 from typing import Final, final
 
+import msgspec
+
 from services.ingest.erasing import Erasure
 from services.ingest.fields import EventRefusedError
-from services.ingest.people import Taken
+from services.ingest.link_memory import LinkMemory, Links
+from services.ingest.people import Person, Taken
 from services.ingest.seal_memory import Sealing, SealMemory
 from shared.codec import cloud_event, encode, fact_headers
-from shared.events import CONTACT_FIELDS, ContactPoint, RejectedEvent
+from shared.events import CONTACT_FIELDS, ContactPoint, Fact, RejectedEvent
 from shared.ids import derived_id
 from shared.partitioning import partition_of
 from shared.sealing import Keyring
@@ -32,16 +35,25 @@ _partition = functools.lru_cache(maxsize=1 << 16)(partition_of)
 class Request:
     """The records that one request leads to; nothing of it counts before `settle`."""
 
-    def __init__(self, source: str, keyring: Keyring, memory: SealMemory, *, received_at: int) -> None:
+    def __init__(
+        self,
+        source: str,
+        keyring: Keyring,
+        memory: SealMemory,
+        *,
+        received_at: int,
+        links: LinkMemory | None = None,
+    ) -> None:
         self._source, self._keyring, self._memory, self._received_at = source, keyring, memory, received_at
         self._sealings: dict[tuple[str, str, str], Sealing] = {}
+        self._links = Links(links)
         self.records: list[Emit] = []
 
     def accept(self, taken: Taken, traceparent: str = "") -> None:
         """Add an event's facts and its contacts; EventRefusedError if it would carry contact data in clear."""
         person, emits = taken.person, []
         key = person.customer.encode()
-        for fact in taken.facts:
+        for fact in _with_aliases(taken.facts, person):
             value = encode(fact)
             if len(value) > LARGEST_FACT:
                 raise EventRefusedError("", f"is larger than {LARGEST_FACT} bytes")
@@ -56,7 +68,7 @@ class Request:
             if sealing is not None:
                 self._sealings[place] = sealing
                 emits.append(self._contact_point(person.customer, contact.field, contact.value, taken.facts[0].at))
-        self.records.extend(emits)
+        self.records.extend([*self._links.of(person), *emits])
 
     def erase(self, erasure: Erasure) -> None:
         """Add an erasure: one fact for each id."""
@@ -86,6 +98,7 @@ class Request:
         """Every record was acknowledged: what was sealed need not be sealed again."""
         for sealing in self._sealings.values():
             self._memory.finish(sealing)
+        self._links.settle()
 
     def _contact_point(self, customer: str, field: str, value: str, at: int) -> Emit:
         """Keyed by customer and field, for the topic is compacted; in the customer's own partition."""
@@ -95,6 +108,13 @@ class Request:
             "contact.point", id=derived_id("contact", customer, field, at), source=self._source, at=at
         )
         return Emit(CONTACT_POINTS.name, _partition(customer.encode()), key, encode(point), headers)
+
+
+def _with_aliases(facts: tuple[Fact, ...], person: Person) -> tuple[Fact, ...]:
+    """The facts, each naming the weaker ids: until they are absorbed, the customer is half a person."""
+    if not person.aliases:
+        return facts
+    return tuple(msgspec.structs.replace(fact, aliases=person.aliases) for fact in facts)
 
 
 def _leaks(value: bytes, addresses: tuple[str, ...]) -> bool:

@@ -42,6 +42,8 @@ def take(message: object, desk: Desk, *, source: str, received_at: int, sent_at:
         for kind_, (path, value) in ((Kind.MEMBER, fields.raw("userId")), (Kind.ANONYMOUS, fields.raw("anonymousId")))
         if value is not None
     ]
+    if kind == "alias" and (previous := fields.raw("previousId"))[1] is not None:
+        named.append(Named(Kind.ANONYMOUS, *previous))
     described = traits.rest() if kind == "identify" else _traits_of(context)
     someone = person(named, described, [properties.rest(), context.rest(), fields.rest()], desk.pepper)
     envelope = Envelope(desk, someone, event_id, at, source, told)

@@ -39,6 +39,7 @@ class Scope(enum.StrEnum):
     IMPORT = "import"
     ERASE = "erase"
     """Forget persons: given to nobody who only sends events."""
+    IDENTITY = "identity"
 
 
 class Source(msgspec.Struct, frozen=True):

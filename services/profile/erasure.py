@@ -46,7 +46,8 @@ def remaining(state: State, until: int, *, now: int, open_limit: int = orders.OP
 
 def tombstones(before: State, after: State, key: str, alias: str) -> tuple[Output, ...]:
     """Take every address out that was ever sealed under one of the person's ids, but for those that remain."""
-    ids = dict.fromkeys((key, alias, *before.aliases, *(contact.alias for contact in before.contacts.values())))
+    sealed = (contact.alias for contact in before.contacts.values())
+    ids = dict.fromkeys((key, alias, *before.aliases, *sealed, *before.parts))
     fields = dict.fromkeys((*CONTACT_FIELDS, *before.contacts))
     return tuple(_tombstones(ids, fields, after))
 

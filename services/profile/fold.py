@@ -12,6 +12,7 @@ import numpy.typing as npt
 from services.profile import handover, orders
 from services.profile.erasure import told_again, tombstones
 from services.profile.logic import Where, reach, take
+from services.profile.parts import forgotten, in_part, joined, parts_of, without
 from services.profile.snapshot import exits, next_exit, profile_at
 from services.profile.state import State
 from shared import codec
@@ -53,7 +54,7 @@ class ProfileFold:
         return State()
 
     def upgrade(self, schema: int, body: bytes) -> State:
-        """Version 1 knew no erasure and no tags: what it lacks has its default. ValueError for one not known."""
+        """Version 1 knew no erasure, no tags and no parts: what it lacks has its default. ValueError for one not known."""
         if schema != 1:
             raise ValueError(f"schema: version {schema} of the profile state is not known here, only 1 and 2 are")
         return _decode(body)
@@ -63,11 +64,23 @@ class ProfileFold:
         alias = context.alias or context.key
         at = self._clamped(record.at, context)
         now = max(context.clock, state.now, at)
-        where = Where(alias, at, self._open_limit, context.clock, self._tolerance)
+        where = Where(
+            alias,
+            at,
+            self._open_limit,
+            context.clock,
+            self._tolerance,
+            forwarded=alias if alias != context.key else "",
+        )
         taken = take(state, record, where)
-        if taken is None:
+        parts = _parts(state, None if taken is None else taken.state, record, where, key=context.key, now=now)
+        if taken is None and parts == state.parts:
             return self._untaken(state, record, at, alias)
+        if taken is None:  # of the person known, but it is the first under this id
+            return self._outcome(_replace(state, parts=parts), [])
         kept = reach(taken.state, record, alias=alias, now=now)
+        if parts is not state.parts:
+            kept = _replace(kept, parts=parts)
         if taken.happened is None:  # remembered only: no timer is taken, no step is made
             return self._outcome(kept, [])
         after = _replace(kept, now=now)
@@ -99,13 +112,25 @@ class ProfileFold:
         theirs = _decode(body) if schema == self.schema else self.upgrade(schema, body)
         merged = handover.merge(state, theirs, open_limit=self._open_limit)
         now = max(context.clock, merged.now)
-        after = _replace(merged, now=now)
+        until = merged.erased
+        ours, others = (
+            parts if half.erased == until else forgotten(parts, until, now=half.now, open_limit=self._open_limit)
+            for half, parts in (
+                (state, parts_of(state, context.key)),
+                (theirs, parts_of(theirs, context.alias or context.key)),
+            )
+        )
+        parts = joined(ours, others, key=context.key, open_limit=self._open_limit)
+        after = _replace(merged, now=now, parts=parts)
         profile = profile_at(after, now, self._window, key=context.key)
         step = ProfileStep(at=now, cause="merge", profile=profile)
-        gone = [
-            out for part in (state, theirs) if part.erased < after.erased for out in self._gone(part, after, context)
-        ]
+        gone = [out for half in (state, theirs) if half.erased < until for out in self._gone(half, after, context)]
         return self._outcome(after, [*exits(state, now - 1, self._window, key=context.key), step], tuple(gone))
+
+    def split(self, state: State, aliases: frozenset[str], record: Any) -> tuple[State, bytes]:
+        """As if nothing had ever come under these ids here, and nothing but that there."""
+        kept, given = without(state, aliases, open_limit=self._open_limit)
+        return kept, bytes([self.schema]) + _encode(given)
 
     def adopt(self, broadcast: Standing, clock: int) -> None:
         """What is broadcast is for later hops."""
@@ -136,8 +161,8 @@ class ProfileFold:
 
     @staticmethod
     def _gone(part: State, after: State, context: Context) -> tuple[Output, ...]:
-        """The addresses of one half of a person whose other half was erased."""
-        return tombstones(part, after, context.key, context.alias)
+        """The addresses of one half of a person whose other half was erased; where nothing comes there are none."""
+        return () if part == State(now=part.now) else tombstones(part, after, context.key, context.alias)
 
     def _untaken(self, state: State, record: CustomerFact, at: int, alias: str) -> Outcome[State] | None:
         """Nothing changes; but an address that came once more from before the erasure goes again."""
@@ -148,3 +173,21 @@ class ProfileFold:
     def _outcome(self, state: State, steps: list[ProfileStep], outputs: tuple[Output, ...] = ()) -> Outcome[State]:
         due = next_exit(state, state.now, self._window)
         return Outcome(state, due, state.now, tuple(steps) or None, outputs)
+
+
+def _parts(
+    state: State, after: State | None, record: CustomerFact, where: Where, *, key: str, now: int
+) -> dict[str, bytes]:
+    """What came under each id, with this fact; `after` is the person's state with it, None where that knew it."""
+    if state.erased and where.at <= state.erased:
+        return state.parts
+    if after is not None and type(record) is CustomerErased:
+        before = max(where.now, state.now)
+        return forgotten(state.parts, after.erased, now=before, open_limit=where.open_limit)
+    return in_part(state, where.alias, key, lambda part: _in_part(part, record, where, now))
+
+
+def _in_part(part: State, record: CustomerFact, where: Where, now: int) -> State:
+    """The part of one id with a fact; the same where it was known there."""
+    taken = take(part, record, where)
+    return part if taken is None else _replace(reach(taken.state, record, alias=where.alias, now=now), now=now)

@@ -39,6 +39,8 @@ class Where(NamedTuple):
     """Logical now of the customer before the fact."""
     tolerance: int = 0
     """Milliseconds that a source's clock may run ahead."""
+    forwarded: str = ""
+    """The id under which it came, where that is not the customer's own."""
 
 
 class Taken(NamedTuple):
@@ -186,6 +188,7 @@ def _happened(fact: Fact, where: Where, **more: Any) -> Happened:
         silent=fact.mode == "import",
         baseline=fact.baseline,
         confirmed=fact.confirmed,
+        alias=where.forwarded,
         **more,
     )
 

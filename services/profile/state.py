@@ -95,3 +95,5 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     erased: int = 0
     """Instant up to which the person was erased: what happened by then counts nowhere, whenever it is told."""
     tags: dict[str, Tag] = {}
+    parts: dict[str, bytes] = {}
+    """What came under each id, packed states of their own (parts.py); empty while everything came under the key."""

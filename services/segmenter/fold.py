@@ -121,7 +121,15 @@ class SegmenterFold:
         """One step with cause merge; the instant of a person never runs backwards."""
         at = max(context.clock, state.now, decode_handed(fragment).now)
         after, steps = logic.take_merge(state, at, self._rules)
-        return self._outcome(state, after, steps, as_of=at, context=context)
+        outcome = self._outcome(state, after, steps, as_of=at, context=context)
+        if not after.profile.erased or context.alias == context.key:
+            return outcome
+        gone = Output(SEGMENTS.name, context.alias, None)  # its own worker may have shown it after the erasure
+        return msgspec.structs.replace(outcome, outputs=(*outcome.outputs, gone))
+
+    def split(self, state: Customer, aliases: frozenset[str], record: ProfileUpdated) -> tuple[Customer, bytes]:
+        """Nothing of its own has to go: facts come from upstream; the instant of a person never runs backwards."""
+        return state, encode_handed(Handed(state.now))
 
     def _outcome(
         self,
@@ -152,9 +160,7 @@ class SegmenterFold:
             if shows != shown:
                 shown = shows
                 outputs.append(self._snapshot(context, seq, step, number))
-        if steps and steps[-1].profile.erased > before.profile.erased:
-            outputs += [Output(SEGMENTS.name, other, None) for other in steps[-1].profile.ids]
-        return tuple(outputs)
+        return (*outputs, *_taken_out(before, steps))
 
     def _snapshot(self, context: Context, seq: int, step: SegmentStep, number: int) -> Output:
         segments, profile, key = step.segments, step.profile, context.key
@@ -235,6 +241,15 @@ def _shows(said: Customer | SegmentStep) -> tuple[Segments, int, int, int]:
     """What a public snapshot shows, and whether it may."""
     profile = said.profile
     return said.segments, profile.orders, profile.total, profile.erased
+
+
+def _taken_out(before: Customer, steps: Sequence[SegmentStep]) -> list[Output]:
+    """The snapshots of an erased person's other ids: all when he is erased further, then of those that come."""
+    if not steps or not steps[-1].profile.erased:
+        return []
+    profile = steps[-1].profile
+    gone = before.profile.ids if before.profile.erased == profile.erased else ()
+    return [Output(SEGMENTS.name, other, None) for other in profile.ids if other not in gone]
 
 
 def _public(topic: str, value: SegmentChanged | SegmentSnapshot, name: str, *, at: int) -> Output:

@@ -92,8 +92,8 @@ def _decide(case: Case, here: Here) -> tuple[State, list[Said], bool]:
         return state, [decision(candidate, moment, "skip", gates[-1].name, gates=gates)], False
     if ruling.verdict == "defer":
         silent, age = case.silent or candidate.silent, waiting_age(candidate, here.book)
-        held = gates[-1].name == HELD
-        waits = msgspec.structs.replace(candidate, until=ruling.until, silent=silent, age=age, held=held)
+        held, half = gates[-1].name == HELD, gates[-1].name == "half-person"
+        waits = msgspec.structs.replace(candidate, until=ruling.until, silent=silent, age=age, held=held, half=half)
         until = (ruling.until or None) if ruling.foreseen else None
         deferred = decision(candidate, moment, "defer", gates[-1].name, gates=gates, until=until)
         return msgspec.structs.replace(state, waiting=(*state.waiting, waits)), [deferred], not held

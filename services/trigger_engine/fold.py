@@ -137,7 +137,15 @@ class TriggerFold:
     def absorb(self, state: State, fragment: bytes, context: Context) -> Outcome[State]:
         """Unite with what another id left."""
         here = self._here(context, max(context.clock, state.now))
-        return _outcome(*logic.unite(state, _decode(fragment), here), here)
+        source = context.alias if context.alias != context.key else ""
+        return _outcome(*logic.unite(state, _decode(fragment), here, source), here)
+
+    def split(self, state: State, aliases: frozenset[str], record: Any) -> tuple[State, bytes]:
+        """Ledger and uses stay with both; what waits and what browsing armed goes with the ids that caused it."""
+        steps = record.steps if isinstance(record, SegmentsUpdated) else ()
+        last = steps[-1].profile.last_order_id if steps else state.facts.last_order_id
+        kept, given = logic.divide(state, aliases, last, self._book)
+        return kept, _encode(given)
 
     def _resync(self, state: State, step: SegmentStep, context: Context) -> Outcome[State] | None:
         if state != self.empty():

@@ -13,7 +13,7 @@ from services.trigger_engine.state import Candidate, Facts, State
 from shared.events import Channel, Purpose
 from shared.ids import hash64, share_of
 from shared.outreach import Gate
-from shared.policy import Rule, Touch
+from shared.policy import Browsed, Enters, Ordered, Rule, SinceLastOrder, Touch
 
 HELD: Final = "incomplete"
 """The gate at which a candidate is held until its sources have told everything."""
@@ -107,7 +107,28 @@ def _suppressed(case: Case, _: Rulebook) -> Ruling:
 
 
 def _half_person(case: Case, _: Rulebook) -> Ruling:
-    return PASS if case.whole else Ruling("defer")
+    if not case.whole:
+        return Ruling("defer")
+    if case.candidate.half and not still_wanted(case.candidate, case.rule, case.state.facts):
+        return Ruling("skip", "not so of the whole person")
+    return PASS
+
+
+def still_wanted(candidate: Candidate, rule: Rule, facts: Facts) -> bool:
+    """Whether what raised a candidate for half a person holds for the whole one."""
+    when = rule.when
+    if isinstance(when, Enters):
+        places = {
+            "lifecycle": facts.lifecycle,
+            "sleep_warning": "yes" if facts.sleep_warning else "no",
+            "rfm": facts.rfm,
+        }
+        return places[when.dimension] == when.to and candidate.key == facts.last_order_id
+    if isinstance(when, SinceLastOrder):
+        return candidate.key == facts.last_order_id
+    if isinstance(when, Browsed):
+        return facts.last_order_at is None or facts.last_order_at < candidate.effective_at - when.wait_hours * HOUR
+    return not isinstance(when, Ordered) or when.nth in {None, facts.orders}
 
 
 def _incomplete(case: Case, book: Rulebook) -> Ruling:

@@ -65,7 +65,17 @@ def expire(state: State, at: int, *, as_of: int, book: Rulebook) -> tuple[State,
     if not due:
         return state, []
     raised = [
-        Candidate(timer.rule, timer.key, timer.at, as_of - timer.at, timed=True, product=timer.product) for timer in due
+        Candidate(
+            timer.rule,
+            timer.key,
+            timer.at,
+            as_of - timer.at,
+            timed=True,
+            product=timer.product,
+            alias=timer.alias,
+            half=timer.half,
+        )
+        for timer in due
     ]
     again = [book.on_birthday[timer.rule] for timer in due if timer.rule in book.on_birthday]
     timers = (*state.timers[len(due) :], *_armed(again, state.facts, max(at, book.activated)))
@@ -145,7 +155,8 @@ def _purchase(state: State, order: Happened, book: Rulebook) -> State:
 def _ordered(order: Happened, at: int, orders: int, *, as_of: int, book: Rulebook) -> list[Candidate]:
     effective_at = min(at, order.at)
     wanted = (rule for rule, nth in book.on_order if nth is None or nth == orders)
-    return [Candidate(rule, order.ref, effective_at, as_of - effective_at) for rule in wanted]
+    age = as_of - effective_at
+    return [Candidate(rule, order.ref, effective_at, age, alias=order.alias) for rule in wanted]
 
 
 def _entered(step: SegmentStep, facts: Facts, *, as_of: int, book: Rulebook) -> list[Candidate]:

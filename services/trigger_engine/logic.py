@@ -9,6 +9,7 @@ import msgspec
 from services.trigger_engine.arbitration import Here, Said, arbitrate, dropped
 from services.trigger_engine.completeness import is_ready
 from services.trigger_engine.intake import expire, rearmed, take_over
+from services.trigger_engine.rules import Rulebook
 from services.trigger_engine.silence import cleared, refusals, tell
 from services.trigger_engine.state import Candidate, Facts, State, next_due
 from shared.chain import SegmentStep
@@ -93,20 +94,34 @@ def bequest(state: State) -> State:
     return _replace(state, facts=Facts())
 
 
-def unite(state: State, other: State, here: Here) -> tuple[State, list[Said]]:
-    """Take over what another id of the same person left; what waited for it is looked at again at once."""
-    mine = {(waiting.rule, waiting.key) for waiting in state.waiting}
-    armed = {(timer.rule, timer.product) for timer in state.timers}
-    beats = (timer for timer in other.timers if timer.rule in here.book.on_beat)
-    rules = here.book.rules
+def unite(state: State, other: State, here: Here, source: str = "") -> tuple[State, list[Said]]:
+    """Take over what another id of the same person left; what waited for it is looked at again at once.
+
+    `source`: the id under which that was caused which says nothing of it; empty where it is the customer's own.
+    Of a person erased further than the other id knew, that one leaves its ledger alone.
+    """
+    other = _replace(
+        other,
+        timers=tuple(_replace(one, alias=one.alias or source, half=True) for one in other.timers),
+        waiting=tuple(_replace(one, alias=one.alias or source, half=True) for one in other.waiting),
+    )
     state = _replace(
         state,
-        now=max(state.now, other.now),
+        timers=tuple(_replace(one, half=True) if one.rule in here.book.on_beat else one for one in state.timers),
+        waiting=tuple(_replace(one, half=True) for one in state.waiting),
+    )
+    said: list[Said] = []
+    now = max(state.now, other.now)
+    if state.facts.erased > other.erased:
+        said += dropped(_new(other, state, here.book), "erased", state=state, at=now, here=here)
+        other = cleared(other, Facts())
+    armed = {(timer.rule, timer.product) for timer in state.timers}
+    beats = (timer for timer in other.timers if timer.rule in here.book.on_beat)
+    state = _replace(
+        state,
+        now=now,
         timers=tuple(sorted((*state.timers, *(beat for beat in beats if (beat.rule, beat.product) not in armed)))),
-        waiting=(
-            *state.waiting,
-            *(one for one in other.waiting if one.rule in rules and (one.rule, one.key) not in mine),
-        ),
+        waiting=(*state.waiting, *_new(other, state, here.book)),
         served=tuple(dict.fromkeys((*state.served, *other.served))),
         uses=tuple(sorted({*state.uses, *other.uses})),
         baseline=max(state.baseline, other.baseline),
@@ -114,9 +129,41 @@ def unite(state: State, other: State, here: Here) -> tuple[State, list[Said]]:
         told=other.told | state.told,
         number=max(state.number, other.number),
     )
-    said: list[Said] = []
     state, said = advance(_tell(state, here, said, again=True), here, said)
     return _decide(state, state.now, here, said), said
+
+
+def divide(state: State, aliases: frozenset[str], last_order_id: str, book: Rulebook) -> tuple[State, State]:
+    """What stays, and what goes with ids that are split off; messages sent count for both, so nobody gets one twice.
+
+    What waits goes with the id that caused it; what the person as a whole caused, with the order that it names:
+    `last_order_id` is the latest one of those that stay.
+    """
+
+    def goes(one: Candidate) -> bool:
+        if one.alias:
+            return one.alias in aliases
+        names_order = one.rule in book.on_last_order or one.rule in book.on_entering
+        return names_order and one.key not in {"", last_order_id}
+
+    kept = _replace(
+        state,
+        timers=tuple(timer for timer in state.timers if timer.alias not in aliases),
+        waiting=tuple(one for one in state.waiting if not goes(one)),
+    )
+    given = _replace(
+        state,
+        facts=Facts(),
+        timers=tuple(timer for timer in state.timers if timer.alias in aliases),
+        waiting=tuple(one for one in state.waiting if goes(one)),
+    )
+    return kept, given
+
+
+def _new(other: State, state: State, book: Rulebook) -> tuple[Candidate, ...]:
+    """What waits there and not here, of rules still in force."""
+    mine = {(waiting.rule, waiting.key) for waiting in state.waiting}
+    return tuple(one for one in other.waiting if one.rule in book.rules and (one.rule, one.key) not in mine)
 
 
 def _forget(state: State, step: SegmentStep, here: Here, said: list[Said]) -> State:

@@ -81,6 +81,11 @@ class Rulebook(msgspec.Struct, frozen=True, kw_only=True):
     declared: Mapping[str, int] = {}
     """Source → the instant up to which it has declared to have told everything; not of the policy."""
 
+    @property
+    def on_entering(self) -> frozenset[str]:
+        """Rules whose candidates name the latest order because the person entered a segment."""
+        return frozenset(rule for rules in self.on_change.values() for rule, _ in rules)
+
     def local_zone(self, facts: Facts) -> ZoneInfo:
         """The customer's zone, else the shop's."""
         return zone_or(facts.zone, self.zone)
@@ -180,6 +185,6 @@ def _browsed(rule: str, when: Browsed) -> ArmByBeat:
     def arm(beat: Happened) -> Timer | None:
         if not beat.before <= enough < beat.after:
             return None
-        return Timer(beat.at + wait, rule, f"{beat.ref}@{beat.id}", beat.ref)
+        return Timer(beat.at + wait, rule, f"{beat.ref}@{beat.id}", beat.ref, beat.alias)
 
     return arm

@@ -39,6 +39,10 @@ class Timer(msgspec.Struct, frozen=True, array_like=True, order=True):
     """The candidate's trigger key."""
     product: str = ""
     """Armed by browsing: the product."""
+    alias: str = ""
+    """Armed by browsing under another id of the person: that id."""
+    half: bool = False
+    """Armed before ids of the person became one: when it fires it is asked whether the whole person still wants it."""
 
 
 class Candidate(msgspec.Struct, frozen=True, array_like=True):
@@ -58,6 +62,10 @@ class Candidate(msgspec.Struct, frozen=True, array_like=True):
     """Waiting: the instant at which it is looked at again; 0: in the next step of this customer."""
     held: bool = False
     """Waiting: for sources; looked at again before `until` once they have told everything."""
+    alias: str = ""
+    """Its cause came under another id of the person: that id."""
+    half: bool = False
+    """Raised, or looked at last, while some of the person was missing."""
 
 
 class Use(msgspec.Struct, frozen=True, array_like=True, order=True):

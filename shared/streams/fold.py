@@ -152,5 +152,12 @@ class Fold(Protocol[S]):
         ...
 
     def absorb(self, state: S, fragment: bytes, context: Context) -> Outcome[S]:
-        """Take a fragment over, once per source."""
+        """Take a fragment over, once per source: `context.alias`, or the customer's own key where it was given back."""
+        ...
+
+    def split(self, state: S, aliases: frozenset[str], record: Any) -> tuple[S, bytes]:
+        """Take apart what came under `aliases`: what remains here, and the fragment for the id that is split off.
+
+        `record` is the unlink at the first hop, the bundle that tells of it at later ones; the step for it follows.
+        """
         ...

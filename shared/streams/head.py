@@ -6,13 +6,17 @@ import struct
 
 import msgspec
 
-from shared.chain import NEVER, NOWHERE, Origin
+from shared.chain import NEVER, NOWHERE, Gone, Origin
 
 _HEAD = struct.Struct(">BBHHqIQq")
 """schema, flags, origin (epoch, partition, offset, step), counter, due: 34 bytes."""
 _FROZEN, _LINKS = 1, 2
 STATE_LIMIT = 512 << 10
 """Bytes above which a state is frozen (rule 11)."""
+
+
+SENT_BACK = "/"
+"""Ends the source of records that an id sent back, so that their marks are no absorbed ids."""
 
 
 class Links(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
@@ -26,6 +30,23 @@ class Links(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     """Ids that events named for this person."""
     absorbed: tuple[tuple[str, ...], ...] = ()
     """What the earlier hops had absorbed, by the latest bundle."""
+    refused: tuple[str, ...] = ()
+    """Ids that events named, but that belong to another member."""
+    under: dict[str, str] = {}
+    """Absorbed id → the id to which it was handed, where that is not this one."""
+    gone: dict[str, Gone] = {}
+    """Ids once absorbed, or on their way here, that were split off."""
+    left: Origin = NOWHERE
+    """Of a redirect: the origin of the hand-over."""
+
+    def told(self, hop: int) -> tuple[tuple[str, ...], ...]:
+        """What each of the `hop` hops before had absorbed; nothing where one has never spoken of it."""
+        return self.absorbed + ((),) * (hop - len(self.absorbed))
+
+    def held(self, name: str) -> tuple[str, ...]:
+        """The ids whose state `name`, the owner of these links, has absorbed and still holds, ascending."""
+        ids = self.marks.keys() - self.gone.keys() - {name}
+        return tuple(sorted(alias for alias in ids if not alias.endswith(SENT_BACK)))
 
 
 NO_LINKS = Links()

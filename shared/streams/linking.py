@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.chain import NEVER, NOWHERE, Bundle, Forwarded, Fragment, Linked, Origin
+from msgspec.structs import replace
+
+from shared.chain import NEVER, NOWHERE, Bundle, Forwarded, Fragment, Gone, IdentityConflict, Linked, Origin, Unlinked
 from shared.events import CustomerErased, Fact
+from shared.ids import is_protected
 from shared.streams.entry import Entry
 from shared.streams.fold import Fold, S
 from shared.streams.head import NO_LINKS, Links
@@ -29,53 +32,111 @@ def erases(decoded: Any) -> bool:
     return type(decoded.event if type(decoded) is Forwarded else decoded) is CustomerErased
 
 
-def whole(links: Links) -> bool:
-    """Every hop so far has absorbed the same ids, and all that events have named."""
+def whole(links: Links, name: str, hop: int) -> bool:
+    """Every hop before this one (the first is 0) holds the same ids as the live id `name` does here, and all that events have named."""
     if links is NO_LINKS:
         return True
-    own = tuple(sorted(links.marks))
-    return all(theirs == own for theirs in links.absorbed) and set(links.seen) <= set(own)
+    own = links.held(name)
+    return all(theirs == own for theirs in links.told(hop)) and set(links.seen) <= set(own)
 
 
-def links_after(links: Links, decoded: Any, mark: tuple[str, Origin] | None) -> Links:
-    """The links once this record is taken; the same object if nothing changes."""
-    fact = decoded.event if type(decoded) is Forwarded else decoded
-    named: tuple[str, ...] = fact.aliases if isinstance(fact, Fact) else fact.seen
-    absorbed = fact.absorbed if isinstance(fact, Bundle) else links.absorbed
-    if mark is None and not named and absorbed == links.absorbed:
-        return links
-    marks = dict(links.marks)
+def links_after(links: Links, decoded: Any, mark: tuple[str, Origin] | None, name: str) -> Links:
+    """The links of the live id `name` once this record is taken; the same object if nothing changes."""
     if type(decoded) is Fragment:
-        for source, at in decoded.marks.items():
-            marks[source] = max(marks.get(source, NOWHERE), Origin(*at))
-    if mark is not None:
-        marks[mark[0]] = mark[1]
-    return Links("", marks, tuple(sorted({*links.seen, *named})), absorbed)
+        return _joined(links, decoded, name)
+    if isinstance(decoded, Bundle):  # absolute, like all that comes from upstream
+        if decoded.seen == links.seen and decoded.absorbed == links.absorbed:
+            return links
+        return replace(links, seen=decoded.seen, absorbed=decoded.absorbed)
+    if type(decoded) is IdentityConflict:
+        return _refusing(links, decoded.alias, name)
+    fact = decoded.event if type(decoded) is Forwarded else decoded
+    named = set(fact.aliases) - set(links.refused) if isinstance(fact, Fact) else set()
+    if mark is None and named <= set(links.seen):
+        return links
+    marks = links.marks if mark is None else links.marks | {mark[0]: mark[1]}
+    return replace(links, marks=marks, seen=tuple(sorted({*links.seen, *named})))
+
+
+def _joined(links: Links, fragment: Fragment, name: str) -> Links:
+    """With what a fragment brings: its marks, and its memory of who was refused, split off, or handed over to whom."""
+    came = {*(fragment.marks.keys() - fragment.gone.keys()), fragment.source}
+    marks = dict(links.marks)
+    for source, at in (*fragment.marks.items(), (fragment.source, fragment.source_origin)):
+        marks[source] = max(marks.get(source, NOWHERE), Origin(*at))
+    here = came | set(links.held(name))
+    under = links.under | fragment.under
+    giver = fragment.alias or fragment.source
+    under.pop(giver, None)
+    if fragment.to not in {"", name} and fragment.back is None:
+        under[giver] = fragment.to
+    refused = {*links.refused, *fragment.refused} - came
+    return replace(
+        links,
+        marks=marks,
+        seen=tuple(sorted({*links.seen, *fragment.seen} - refused)),
+        refused=tuple(sorted(refused)),
+        under=under,
+        gone={alias: gone for alias, gone in (fragment.gone | links.gone).items() if alias not in here},
+    )
+
+
+def _refusing(links: Links, alias: str, name: str) -> Links:
+    if alias in links.refused or alias in links.held(name):
+        return links
+    seen = tuple(one for one in links.seen if one != alias)
+    return replace(links, seen=seen, refused=tuple(sorted({*links.refused, alias})))
 
 
 def surrender(fold: Fold[S], entry: Entry[S], decoded: Any, origin: Origin, clock: int, out: Outgoing[S]) -> None:  # noqa: PLR0917
     """Hand the state to the stronger id and become a redirect; a link to a weaker id goes on to that one instead."""
     to = decoded.other if type(decoded) is Linked else decoded.linked
-    if type(decoded) is Linked and to <= entry.name:
-        if to < entry.name:
-            out.feedback(to, Linked(entry.name))
+    if type(decoded) is Linked and (to <= entry.name or _both_members(entry.name, to)):
+        _link(entry.name, entry.name, decoded, out)
         return
+    links = entry.links
     left, body = fold.surrender(entry.state)
-    out.feedback(to, Fragment(entry.name, origin, entry.links.marks, body, entry.links.seen))
+    fragment = Fragment(
+        entry.name,
+        origin,
+        links.marks,
+        body,
+        links.seen,
+        to=to,
+        refused=links.refused,
+        under={alias: links.under.get(alias, entry.name) for alias in links.held(entry.name)},
+        gone=links.gone,
+    )
+    out.feedback(to, fragment)
     if fold.output is not None:
-        out.emits.append(out.bundle(entry, origin, entry.links, as_of=clock, linked=to))
+        out.emits.append(out.bundle(entry, origin, links, as_of=clock, linked=to))
     entry.state, entry.due = left, NEVER
-    entry.links = Links(to, entry.links.marks, entry.links.seen, entry.links.absorbed)
+    gone = {alias: Gone(to, links.marks[alias]) for alias in links.held(entry.name)}  # should this id be taken back
+    entry.links = replace(links, redirect=to, left=origin, gone=links.gone | gone)
 
 
 def redirect(entry: Entry[S], decoded: Any, origin: Origin, arrived: int, out: Outgoing[S]) -> None:
     """Send on what reached a redirect. Bundles end here: the state that they speak of is elsewhere."""
     to = entry.links.redirect
     if type(decoded) is Linked:
-        weaker, stronger = sorted((to, decoded.other))
-        if weaker != stronger:  # derived links carry no mark
-            out.feedback(weaker, Linked(stronger))
-    elif isinstance(decoded, Fragment | Forwarded):
+        _link(to, entry.name, decoded, out)
+    elif isinstance(decoded, Fragment | Forwarded | Unlinked | IdentityConflict):
         out.feedback(to, decoded)
     elif not isinstance(decoded, Bundle):
         out.feedback(to, Forwarded(entry.name, origin, decoded, arrived))
+
+
+def _link(holder: str, key: str, link: Linked, out: Outgoing[S]) -> None:
+    """Link the id that stands for the record's key with the other one, smaller to larger. Derived links carry no mark."""
+    weaker, stronger = sorted((holder, link.other))
+    named = (link.weaker, link.stronger) if link.weaker else (min(key, link.other), max(key, link.other))
+    if weaker == stronger:
+        return
+    if _both_members(weaker, stronger):
+        out.feedback(named[1], IdentityConflict(named[0], (weaker, stronger)))
+    else:
+        out.feedback(weaker, Linked(stronger) if named == (weaker, stronger) else Linked(stronger, *named))
+
+
+def _both_members(one: str, other: str) -> bool:
+    return one != other and is_protected(one) and is_protected(other)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Generic
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Generic
 
 from shared import codec
 from shared.chain import Origin
@@ -14,12 +15,14 @@ from shared.streams.entry import Entry
 from shared.streams.fold import Fold, Outcome, S
 from shared.streams.head import NO_LINKS, Links
 from shared.streams.rules import BrokenInvariantError, Off, Rule
-from shared.topics import DEAD_LETTERS, MAX_RECORD
+from shared.topics import CUSTOMER_EVENTS, DEAD_LETTERS, MAX_RECORD, PROFILE_UPDATES, SEGMENT_UPDATES
 
 Seal = Callable[[str, str, bytes], str]
 """(alias, field, bytes) → sealed text, for the content of dead letters."""
 KEY_LIMIT = 4_096
 """Bytes a key may have: keys stand in outputs, changelog and dead letters, which have a limit of their own."""
+HOPS: Final = (CUSTOMER_EVENTS.name, PROFILE_UPDATES.name, SEGMENT_UPDATES.name)
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class OversizedOutputError(ValueError):
@@ -31,6 +34,8 @@ class Outgoing(Generic[S]):
 
     def __init__(self, fold: Fold[S], partition: int, seal: Seal, off: Off) -> None:
         self._fold, self._partition, self._seal, self._off = fold, partition, seal, off
+        self.hop = HOPS.index(fold.input) if fold.input in HOPS else 0
+        """How many hops stand before this one."""
         self.emits: list[Emit] = []
         self.letters: list[Emit] = []
 
@@ -50,11 +55,13 @@ class Outgoing(Generic[S]):
             raise OversizedOutputError(f"an output to {topic} has {size} bytes, the limit is {MAX_RECORD}")
         return Emit(topic, partition_of(key or b"") if partition is None else partition, key, encoded, headers)
 
-    def of_step(self, entry: Entry[S], outcome: Outcome[S], origin: Origin, links: Links) -> list[Emit]:
-        """The bundle for the next hop, then what leaves the chain."""
+    def of_step(
+        self, entry: Entry[S], outcome: Outcome[S], origin: Origin, links: Links, more: Mapping[str, Any] = NOTHING
+    ) -> list[Emit]:
+        """The bundle for the next hop, with `more` fields, then what leaves the chain."""
         emits = []
         if outcome.steps is not None and self._fold.bundle is not None:
-            emits.append(self.bundle(entry, origin, links, as_of=outcome.as_of, steps=outcome.steps))
+            emits.append(self.bundle(entry, origin, links, as_of=outcome.as_of, steps=outcome.steps, **more))
         for output in outcome.outputs:
             own = output.partition is None and output.key == entry.name
             partition = self._partition if own else output.partition
@@ -67,7 +74,7 @@ class Outgoing(Generic[S]):
         if self._fold.bundle is None or self._fold.output is None:
             raise BrokenInvariantError(f"{self._fold.name}: a bundle without a next hop")
         if links is not NO_LINKS:
-            body |= {"seen": links.seen, "absorbed": (*links.absorbed, tuple(sorted(links.marks)))}
+            body |= {"seen": links.seen, "absorbed": (*links.told(self.hop), links.held(entry.name))}
         bundle = self._fold.bundle(origin=origin, **body)
         return self.record(self._fold.output, entry.key, bundle, partition=self._partition)
 

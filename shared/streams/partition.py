@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import Any, Generic
@@ -17,13 +17,15 @@ from shared.chain import (
     CutsPublished,
     Forwarded,
     Fragment,
+    IdentityConflict,
     Origin,
     PolicyPublished,
     ResyncRequested,
     SourceCompleted,
     Tick,
+    Unlinked,
 )
-from shared.streams import linking, poison_limit
+from shared.streams import linking, poison_limit, unlinking
 from shared.streams.batch import Batch, Counts, Emit, Record
 from shared.streams.entry import Entry
 from shared.streams.fold import Context, Fold, Outcome, S
@@ -39,7 +41,7 @@ from shared.streams.head import (
 )
 from shared.streams.in_force import Broadcast, InForce, Request
 from shared.streams.memory import Memory
-from shared.streams.outgoing import KEY_LIMIT, Outgoing, OversizedOutputError, Seal
+from shared.streams.outgoing import KEY_LIMIT, NOTHING, Outgoing, OversizedOutputError, Seal
 from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
 from shared.topics import CUSTOMER_EVENTS, EPOCH, MAX_RECORD
 
@@ -151,28 +153,74 @@ class Partition(Generic[S]):
             self._poison(record, frozen, counts=False)
             return
         place = entry.origin if inner else origin
-        if entry.links.redirect:
-            act = partial(linking.redirect, entry, decoded, origin, record.timestamp, self._out)
-            self._hand_over(record, entry, place, act)
-            return
         mark = linking.mark_of(decoded)
-        if mark and entry.links.marks.get(mark[0], NOWHERE) >= mark[1] and Rule.MARKS not in self._off:
+        known = mark is not None and entry.links.marks.get(mark[0], NOWHERE) >= mark[1]
+        if entry.links.redirect:
+            if not unlinking.taken_back(entry.links, decoded, entry.name):
+                act = partial(linking.redirect, entry, decoded, origin, record.timestamp, self._out)
+                self._hand_over(record, entry, place, act)
+                return
+            if not known:
+                entry.links = unlinking.live_again(entry.links)
+        if known and Rule.MARKS not in self._off:
             self.counts.duplicates += 1
             return
-        if linking.wants_hand_over(decoded):
-            act = partial(linking.surrender, self.fold, entry, decoded, origin, self.clock, self._out)
-            self._hand_over(record, entry, place, act)
-            return
-        links, size = linking.links_after(entry.links, decoded, mark), len(record.value or b"")
-        taken = _Taken(record, place, origin, links, size)
-        take = self.fold.on_record if mark is None else self._take_marked
-        self._step(entry, taken, partial(take, entry.state, decoded))
+        self._live(_Taken(record, place, origin, entry.links, len(record.value or b"")), entry, decoded)
 
-    def _take_marked(self, state: S, decoded: Fragment | Forwarded, context: Context) -> Outcome[S] | None:
-        if isinstance(decoded, Fragment):
-            return self.fold.absorb(state, decoded.body, context)
-        context = msgspec.structs.replace(context, alias=decoded.source, arrived=decoded.arrived)
-        return self.fold.on_record(state, decoded.event, context)
+    def _live(self, taken: _Taken, entry: Entry[S], decoded: Any) -> None:
+        """A record for an id that holds its state."""
+        if away := unlinking.elsewhere(entry.links, decoded):
+            act = partial(self._out.feedback, away, unlinking.sent_back(decoded, entry.name, taken.origin))
+            self._hand_over(taken.record, entry, taken.place, act)
+            return
+        if linking.wants_hand_over(decoded):
+            act = partial(linking.surrender, self.fold, entry, decoded, taken.origin, self.clock, self._out)
+            self._hand_over(taken.record, entry, taken.place, act)
+            return
+        split = unlinking.split_off(entry.links, decoded, entry.name)
+        if split is not None:
+            self._split(taken, entry, decoded, split)
+            return
+        links = unlinking.never_left(entry.links, decoded, entry.name)
+        links = linking.links_after(links, decoded, linking.mark_of(decoded), entry.name)
+        if type(decoded) is Unlinked or (type(decoded) is IdentityConflict and links is entry.links):
+            self.counts.duplicates += 1
+            return
+        after = msgspec.structs.replace(taken, links=links)
+        take = self._take_marked if isinstance(decoded, _MARKED) else self.fold.on_record
+        self._step(entry, after, partial(take, entry.state, decoded))
+
+    def _take_marked(
+        self, state: S, decoded: Fragment | Forwarded | IdentityConflict, context: Context
+    ) -> Outcome[S] | None:
+        if isinstance(decoded, Forwarded):
+            alias = decoded.alias or decoded.source
+            context = msgspec.structs.replace(context, alias=alias, arrived=decoded.arrived)
+            return self.fold.on_record(state, decoded.event, context)
+        if isinstance(decoded, IdentityConflict):  # nothing comes, but later hops must hear that nobody is missing
+            return self._absorb_nothing(state, context)
+        alias = decoded.alias or decoded.source if decoded.back is None else context.key
+        return self.fold.absorb(state, decoded.body, msgspec.structs.replace(context, alias=alias))
+
+    def _absorb_nothing(self, state: S, context: Context) -> Outcome[S]:
+        return self.fold.absorb(state, self.fold.surrender(self.fold.empty())[1], context)
+
+    def _split(self, taken: _Taken, entry: Entry[S], decoded: Any, split: unlinking.SplitOff) -> None:
+        """Give back what came under the ids that are split off; the rest is this customer from now on."""
+        before, given = entry.links, list[Emit]()
+        links = linking.links_after(split.links, decoded, None, entry.name)
+
+        def take(context: Context) -> Outcome[S] | None:
+            kept, body = self.fold.split(entry.state, frozenset(split.returned), decoded)
+            fragment = split.fragment(entry.name, taken.origin, before, body)
+            given.append(self._out.record(self.fold.input, split.root.encode(), fragment))
+            if type(decoded) is Unlinked:
+                return self._absorb_nothing(kept, context)
+            return self.fold.on_record(kept, decoded, context)
+
+        whole = msgspec.structs.replace(taken, links=links, told=split.told)
+        if self._step(entry, whole, take):
+            self._out.emits += given
 
     # --- a step and what follows from it
 
@@ -181,7 +229,7 @@ class Partition(Generic[S]):
         links = taken.links
         try:
             outcome = take(self._context(entry, taken))
-            emits = [] if outcome is None else self._out.of_step(entry, outcome, taken.origin, links)
+            emits = [] if outcome is None else self._out.of_step(entry, outcome, taken.origin, links, taken.told)
             size = self._size(entry, outcome, links, taken.size)
         except Exception as error:  # whatever fails in a step is poison for this (record, customer) alone
             if Rule.POISON in self._off:
@@ -218,7 +266,7 @@ class Partition(Generic[S]):
         return size
 
     def _context(self, entry: Entry[S], taken: _Taken) -> Context:
-        whole, arrived = linking.whole(taken.links), taken.record.timestamp
+        whole, arrived = linking.whole(taken.links, entry.name, self._out.hop), taken.record.timestamp
         return Context(entry.name, entry.name, self.clock, arrived, taken.origin, whole, self._scenario)
 
     def _hand_over(self, record: Record, entry: Entry[S], place: Origin, act: Callable[[], None]) -> None:
@@ -383,6 +431,12 @@ class _Taken(msgspec.Struct, frozen=True, gc=False):
     links: Links
     size: int
     """Bytes of the record, for the estimate of the state's."""
+    told: Mapping[str, Any] = NOTHING
+    """What the bundle tells beside its steps."""
+
+
+_MARKED = (Fragment, Forwarded, IdentityConflict)
+"""Records that are no facts and no bundles, but change a live customer."""
 
 
 def checksum(record: Record) -> str:

@@ -18,8 +18,6 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from deploy.contracts.documents import FOLDER
 from services.ingest import openapi
 from services.ingest.api import Terms
-from services.ingest.openapi_other import other_paths
-from services.ingest.write_keys import Scope, add_key
 from tests.shell.ingest.harness import Shopfront
 
 Document = dict[str, Any]
@@ -121,19 +119,6 @@ async def test_every_example_of_segments_shape_is_accepted(shop: Shopfront, path
         assert (answer.status_code, answer.json()) == (200, {"success": True})
     assert shop.publisher.of("rejected-events-v1") == []
     assert shop.publisher.facts() or not examples(path)
-
-
-@pytest.mark.parametrize("path", other_paths())
-async def test_an_example_about_a_person_or_a_source_is_taken(shop: Shopfront, path: str) -> None:
-    key = add_key(shop.keys_file, "crm", list(Scope))
-    shop.seconds += 1
-    for value in examples(path).values():
-        body = DOCUMENT["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
-        assert against(body, value) == []
-        answer = await shop.client.post(path, content=json.dumps(value), headers={"authorization": f"Bearer {key}"})
-        ((status, told),) = [(status, told) for status, name, _, told in answers(path) if name == "taken"]
-        assert (answer.status_code, answer.json().keys()) == (int(status), told.keys())
-    assert shop.publisher.records
 
 
 async def test_every_example_on_the_page_is_accepted(shop: Shopfront) -> None:

@@ -20,7 +20,9 @@ from services.ingest.imports.table import Reading
 from services.ingest.imports.terms import Terms
 from services.ingest.imports.vocabulary import Kind
 from services.ingest.seal_memory import SealMemory
+from shared.chain import Linked
 from shared.codec import decode_front
+from shared.events import Fact
 from shared.instants import parse_zone
 from shared.sealing import Keyring
 from shared.shop import Shop
@@ -41,6 +43,15 @@ class Outcome(NamedTuple):
     @property
     def facts(self) -> list[tuple[str, Any]]:
         """(customer, fact) in order."""
+        return [(customer, told) for customer, told in self._front if isinstance(told, Fact)]
+
+    @property
+    def links(self) -> list[tuple[str, str]]:
+        """(weaker id, the one it is linked to) in order."""
+        return [(customer, told.other) for customer, told in self._front if isinstance(told, Linked)]
+
+    @property
+    def _front(self) -> list[tuple[str, Any]]:
         return [((r[2] or b"").decode(), decode_front(r[3])) for r in self.records if r[0] == CUSTOMER_EVENTS.name]
 
     def fact(self, number: int = 0) -> Any:

@@ -139,8 +139,8 @@ def _write(entries: Iterable[Entry], file: IO[bytes], tally: Tally) -> None:
     for number, entry in enumerate(entries):
         append(file, entry.body)
         if number < len(tally.first) + 5:
-            for topic, _, key, value, _ in packed_records(entry.body):
-                if topic == CUSTOMER_EVENTS.name and key is not None:
+            for topic, _, key, value, headers in packed_records(entry.body):
+                if topic == CUSTOMER_EVENTS.name and key is not None and headers:  # links have none
                     tally.show(key.decode(), _shown(value))
     file.flush()
     os.fsync(file.fileno())

@@ -15,9 +15,11 @@ from services.ingest.app import STANDARD, create_app
 from services.ingest.declarations import Declarations
 from services.ingest.gate import Gate
 from services.ingest.identifiers import Pepper
+from services.ingest.identity_api import identity_routes
 from services.ingest.imports.limits import Limits
 from services.ingest.imports.routes import import_routes
 from services.ingest.intake import Intake
+from services.ingest.link_memory import LinkMemory
 from services.ingest.people import Desk
 from services.ingest.publisher import BrokerAwayError
 from services.ingest.rate import Limit
@@ -87,17 +89,26 @@ class Shopfront:
         folder.mkdir(exist_ok=True)
         keys = folder / "keys"
         self.key = add_key(keys, "shop", [Scope.LIVE])
+        self.identity_key = add_key(keys, "desk", [Scope.IDENTITY])
         self.import_key = add_key(keys, "files", [Scope.IMPORT])
         self.keyring = Keyring.create(folder / "keyring")
         self.publisher = RecordingPublisher()
         self.seconds = 0.0
         desk = Desk(Shop(), Pepper(bytes(range(32))))
         memory = SealMemory(lambda: self.seconds)
-        intake = Intake(desk, self.keyring, self.publisher, memory, now_ms=lambda: NOW + int(self.seconds * 1_000))
+        intake = Intake(
+            desk,
+            self.keyring,
+            self.publisher,
+            memory,
+            now_ms=lambda: NOW + int(self.seconds * 1_000),
+            links=LinkMemory(lambda: self.seconds),
+        )
         self.brake = FakeBrake()
         gate = Gate(WriteKeys.load(keys), lambda: self.seconds, LIMIT)
         self.gate = gate
         more = [declarations_api.routes(Declarations(self.publisher, lambda: NOW), gate)]
+        more += [identity_routes(desk.pepper, self.publisher, gate)]
         more += [] if imports is None else [import_routes(imports, gate, lambda: NOW, limits)]
         self.app = create_app(intake, gate, terms=terms, brake=None if scenario else self.brake, more=more)
         transport = httpx2.ASGITransport(self.app)

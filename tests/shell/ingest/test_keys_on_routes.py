@@ -31,7 +31,7 @@ SCOPES: dict[str, tuple[Scope, dict[str, Any] | None]] = {
     "/api/v1/events": (Scope.LIVE, TYPED),
     COMPLETE: (Scope.LIVE, {"until": AT}),
 }
-PERSON = {"/api/v1/erasures": Scope.ERASE, "/api/v1/replies": Scope.LIVE}
+PERSON = {"/api/v1/erasures": Scope.ERASE, "/api/v1/replies": Scope.LIVE, "/api/v1/identity/unlink": Scope.IDENTITY}
 """Routes about a person's will; what they answer to a right key stands in test_person.py."""
 OPEN = {"/healthz", "/readyz", "/openapi.json"}
 NO_ROUTES = APIRouter()

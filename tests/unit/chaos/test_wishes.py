@@ -50,3 +50,9 @@ def test_rules_of_the_engine_can_be_taken_out_by_their_own_names() -> None:
 def test_a_wrong_wish_is_refused_by_name(wish: dict[str, str], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         plans(wish)
+
+
+def test_merges_are_a_wish() -> None:
+    [plan] = plans({"KILLS": "20", "MERGES": "1"})
+
+    assert (plan.kills, plan.merges, plan.reproduce) == (20, True, "make chaos KILLS=20 MERGES=1")

@@ -78,3 +78,11 @@ def test_ingest_refuses_what_is_malformed_and_takes_the_rest() -> None:
                 take(one, desk, source="test")
         else:
             take(one, desk, source="test")
+
+
+def test_merges_name_people_by_one_id_or_several_and_every_event_can_be_taken() -> None:
+    load = workload(CUSTOMERS, COUNT, start=SEASON_START, end=END, seed=3, merges=True)
+    named = [one["customer"] for _, one in load.events if one.get("customer")]
+
+    assert load.counts["names several ids"] > 0.2 * COUNT
+    assert {name for ids in named for name in ids} == {"anonymous", "openid", "email", "member"}

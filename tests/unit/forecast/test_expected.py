@@ -10,7 +10,7 @@ import pytest
 from deploy.forecast import expected
 from deploy.forecast.expected import Forecast, expect
 from services.ingest.imports.prepare import Packed
-from shared.chain import PolicyPublished
+from shared.chain import Linked, PolicyPublished
 from shared.codec import encode
 from shared.events import ConsentSet, CustomerFact
 from shared.partitioning import partition_of
@@ -63,6 +63,15 @@ def test_rules_tell_whom_they_would_reach_and_what_stops_the_others() -> None:
     assert found.rules == {"remind": {"consent": 2, "send": 1}}
     assert found.busiest == {"day": "2025-11-28", "messages": 1}
     assert found.policy == 7
+
+
+def test_who_is_named_by_two_ids_is_whole_once_they_are_linked() -> None:
+    remind = sms("remind", {"on": "since_last_order", "days": 30})
+    alias, customer = "c" + "0" * 32, "g" + "1" * 32
+    link: Packed = (CUSTOMER_EVENTS.name, partition_of(alias.encode()), alias.encode(), encode(Linked(customer)), [])
+    facts = order("o", BASELINE - 28 * DAY, aliases=(alias,), **IMPORTED), consent(customer)
+    rows: list[list[Packed]] = [[link, *group(customer, *facts)], [link, *bought(customer, 29)]]
+    assert forecast(rows, remind, customers=1).rules == {"remind": {"send": 1}}
 
 
 def test_of_very_many_customers_a_part_is_looked_at_and_scaled(monkeypatch: pytest.MonkeyPatch) -> None:

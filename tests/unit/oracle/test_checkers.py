@@ -11,7 +11,7 @@ import pytest
 from deploy.oracle.answers import Answer
 from deploy.oracle.checkers import Report, report
 from deploy.oracle.outputs import Observed
-from shared.chain import Linked, Profile, SegmentChanged, Segments
+from shared.chain import Profile, SegmentChanged, Segments, Unlinked
 from shared.codec import encode
 from shared.deadletters import DeadLetter
 from shared.outreach import CancelMessage, CandidateDecided
@@ -89,7 +89,7 @@ def test_a_faithful_stack_passes_every_check() -> None:
         "T",
         "T",
         "c",
-        "h",
+        "n",
     ]
 
 
@@ -108,7 +108,7 @@ def test_what_was_not_given_is_left_out_by_name() -> None:
     assert [check.name for check in found.checks] == [
         "L accepted facts in the log",
         "cuts at their epochs",
-        "hand-overs folded",
+        "no unlinks",
     ]
     assert "P sends" in found.left_out
 
@@ -205,10 +205,10 @@ def test_an_event_with_two_ends_or_none_is_found(wrong: dict[str, Any]) -> None:
     assert "T conservation" in failing(planted(**wrong))
 
 
-def test_a_hand_over_in_the_log_is_never_passed_over() -> None:
-    told = story().raw("ann", encode(Linked(other="zoe")))
+def test_an_unlink_in_the_log_is_never_passed_over() -> None:
+    told = story().raw("ann", encode(Unlinked("zoe")))
     answer = told.fold()
-    assert failing(report(answer, faithful(answer))) == {"hand-overs folded"}
+    assert failing(report(answer, faithful(answer))) == {"no unlinks"}
 
 
 def test_examples_are_the_first_ten() -> None:

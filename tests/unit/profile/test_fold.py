@@ -264,6 +264,9 @@ def test_absorbing_takes_over_everything_and_tells_one_merge() -> None:
     assert "sms/marketing" in told.profile.consents
     assert told.profile.tags == ("vip",)
     assert outcome.due == T + 9 * DAY
-    assert LIVE.on_record(outcome.state, facts[-1], at()) is None
-    assert LIVE.on_record(outcome.state, facts[1], at()) is None
+    for fact in (facts[-1], facts[1]):
+        assert LIVE.on_record(outcome.state, fact, at(alias="weaker")) is None
+        again = LIVE.on_record(outcome.state, fact, at())  # known of the person, new under this id
+        assert again is not None
+        assert again.steps is None
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(outcome.state), type=State) == outcome.state

@@ -15,6 +15,7 @@ from shared.chain import (
     Fragment,
     Origin,
     PolicyPublished,
+    Segments,
     SegmentsUpdated,
     SourceCompleted,
     Tick,
@@ -206,6 +207,7 @@ def test_the_stronger_id_takes_over_ledger_uses_and_what_waits() -> None:
 
 def test_what_half_a_person_waited_for_is_decided_as_soon_as_the_other_half_has_come() -> None:
     weak, strong = (Story(rule("recall", SILENT), customer=name) for name in ("weak", "strong"))
+    strong.segments = Segments(lifecycle="silent")
     strong.happens(NOON, changes=(entered("lifecycle", "silent", NOON),), whole=False)
     _, body = weak.fold.surrender(weak.state)
 

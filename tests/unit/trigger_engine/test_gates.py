@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.chain import Consent, Profile
+from shared.chain import Consent, Profile, Segments
 from shared.ids import share_of
 from tests.unit.trigger_engine.story import (
     DAY,
@@ -64,6 +64,7 @@ def test_suppressed_skips_who_has_opted_out_of_everything(
 
 def test_half_a_person_waits_for_the_next_step_that_finds_him_whole() -> None:
     story = Story(rule("recall", SILENT))
+    story.segments = Segments(lifecycle="silent")
 
     story.happens(NOON, changes=(entered("lifecycle", "silent", NOON),), whole=False)
     assert story.last().until is None
@@ -74,6 +75,19 @@ def test_half_a_person_waits_for_the_next_step_that_finds_him_whole() -> None:
     assert [decided.reason for decided in story.decisions] == ["half-person", "half-person", "sent"]
     assert story.commands[0].effective_at == NOON
     assert story.commands[0].decided_at == NOON + HOUR
+
+
+def test_what_the_whole_person_does_not_want_is_skipped() -> None:
+    story = Story(rule("recall", SILENT))
+
+    story.happens(NOON, changes=(entered("lifecycle", "silent", NOON),), whole=False)
+    story.segments = Segments(lifecycle="active")
+    story.happens(NOON + HOUR, last_order_id="bought-under-the-other-id", whole=True)
+
+    assert [(decided.verdict, decided.reason) for decided in story.decisions] == [
+        ("defer", "half-person"),
+        ("skip", "half-person"),
+    ]
 
 
 @pytest.mark.parametrize(

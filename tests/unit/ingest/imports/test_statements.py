@@ -29,6 +29,9 @@ def test_a_member_list_becomes_traits_tags_and_sealed_contacts(told: Any) -> Non
     found = told(Kind.CUSTOMERS, header, row, keep_others=True)
     traits, tags = (fact for _, fact in found.facts)
     assert isinstance(traits, TraitsSet)
+    member = found.facts[0][0]
+    assert found.links[:2] == [(alias, member) for alias in traits.aliases]  # every record brings its own, before it
+    assert {record[3][:24] for record in found.records[:2]} == {b'{"type":"identity.link",'}
     assert traits.traits == {"城市": "上海", "level": "金卡", "guide": "g1", "birthday": "1990-05-07"}
     assert set(traits.contacts) == {"phone", "email", "name"}
     assert (traits.at, traits.mode, traits.baseline) == (1_700_000_000_000, "import", 1_700_000_000_000)

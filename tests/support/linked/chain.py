@@ -1,0 +1,101 @@
+"""The three real folds over a broker in memory, one worker per hop and partition, driven in any order; knows no history."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from services.profile.fold import ProfileFold
+from services.segmenter.fold import SegmenterFold
+from services.trigger_engine.fold import TriggerFold
+from shared.chain import SegmentsUpdated
+from shared.codec import encode
+from shared.partitioning import partition_of
+from shared.shop import DAY, Shop
+from shared.streams.batch import Emit
+from shared.streams.entry import Entry
+from shared.streams.fold import Fold
+from shared.streams.partition import Partition
+from shared.streams.rules import ALL_ON, Off
+from tests.support.world import Stored
+
+HOMES = (3, 7, 11)
+HOPS = ("customer-events-v1", "profile-updates-v1", "segment-updates-v1")
+SHOP = Shop(zone="UTC", window_days=3_650)
+
+
+class Chain:
+    """Topics as lists; `run` takes workers by chance until nobody has anything to do."""
+
+    def __init__(self, off: Off = ALL_ON) -> None:
+        self.logs: dict[tuple[str, int], list[Stored]] = {}
+        self.repeats: random.Random | None = None
+        """With it some records are written twice, as after a crash between write and commit."""
+        self.cores: dict[tuple[int, int], Partition[Any]] = {}
+        for home in HOMES:
+            folds: tuple[Fold[Any], ...] = (
+                ProfileFold(SHOP, scenario=True),
+                SegmenterFold(SHOP, epoch_ms=10_000 * DAY, partition=home),
+                TriggerFold(SHOP),
+            )
+            for hop, fold in enumerate(folds):
+                core: Partition[Any] = Partition(fold, partition=home, seal=lambda *_: "", scenario=True, off=off)
+                self.cores[hop, home] = core
+
+    def log(self, topic: str, partition: int) -> list[Stored]:
+        return self.logs.setdefault((topic, partition), [])
+
+    def put(self, emit: Emit) -> None:
+        log = self.log(emit.topic, emit.partition)
+        log.append(Stored(len(log), emit.key, emit.value, 0))
+
+    def write(self, key: str, record: Any) -> None:
+        self.put(Emit(HOPS[0], partition_of(key.encode()), key.encode(), encode(record)))
+
+    def broadcast(self, record: Any, homes: Sequence[int] = HOMES) -> None:
+        for home in homes:
+            self.put(Emit(HOPS[0], home, None, encode(record)))
+
+    def turn(self, hop: int, home: int, most: int) -> bool:
+        """One batch; False if there was nothing to do."""
+        core = self.cores[hop, home]
+        records = self.log(HOPS[hop], home)[core.next : core.next + most]
+        for record in records:
+            core.apply(record)
+        emits = core.drain().emits
+        again = self.repeats is not None and self.repeats.random() < 0.3
+        for emit in emits + emits if again else emits:
+            self.put(emit)
+        return bool(records)
+
+    def run(self, rnd: random.Random, *, slow: frozenset[tuple[int, int]] = frozenset(), turns: int = 10**9) -> None:
+        """`slow` workers have their turn only now and then; at most `turns` turns."""
+        while turns > 0:
+            busy = False
+            for hop, home in rnd.sample(list(self.cores), len(self.cores)):
+                turns -= 1
+                if (hop, home) in slow and rnd.random() < 0.9:
+                    busy = True
+                    continue
+                busy = self.turn(hop, home, rnd.choice((1, 2, 5, 20))) or busy
+            if not busy:
+                return
+
+    def entry(self, hop: int, name: str) -> Entry[Any]:
+        return self.cores[hop, partition_of(name.encode())].memory.look(name.encode())
+
+    def told(self, topic: str) -> list[Any]:
+        """Decoded values of a topic, partition by partition."""
+        logs = [log for (name, _), log in sorted(self.logs.items()) if name == topic]
+        return [msgspec.json.decode(record.value) for log in logs for record in log]
+
+    def latest(self, name: str) -> SegmentsUpdated | None:
+        """The last bundle with steps that the trigger engine heard of a customer."""
+        decode = msgspec.json.Decoder(SegmentsUpdated).decode
+        for record in reversed(self.log(HOPS[2], partition_of(name.encode()))):
+            if record.key == name.encode() and b'"segments.updated"' in record.value and b'"steps"' in record.value:
+                return decode(record.value)
+        return None
