@@ -92,6 +92,16 @@ class Process:
         _, said = await asyncio.to_thread(self._process.communicate, None, within)
         return self._process.returncode, said
 
+    async def hears(self) -> None:
+        """Until it handles SIGTERM: a worker that is told to stop before it can hear just dies."""
+        async with asyncio.timeout(20):
+            while not self._caught() & 1 << (signal.SIGTERM - 1):
+                await asyncio.sleep(0.02)
+
+    def _caught(self) -> int:
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        return int(next(line for line in status.splitlines() if line.startswith("SigCgt")).split()[1], 16)
+
     def terminate(self) -> None:
         self._process.send_signal(signal.SIGTERM)
 

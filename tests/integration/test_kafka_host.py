@@ -88,6 +88,8 @@ async def test_from_one_worker_to_four_and_back_while_it_flows(kafka: str) -> No
         for _ in range(3):
             others.append(stack.enter_context(worker(kafka)))
             await asyncio.sleep(0.7)
+        for other in others:
+            await other.hears()
         await asyncio.sleep(3)
         for other in others:
             other.terminate()
