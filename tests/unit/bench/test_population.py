@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.bench import population
+from deploy.bench import population, workload
 from deploy.bench.__main__ import MORNING, POLICY
 from deploy.bench.in_process import Hop
 from services.trigger_engine.publish import read_policy_file
@@ -33,6 +33,7 @@ async def test_copies_restore_in_each_hop_and_the_tail_is_all_steps() -> None:
             assert core.next == sum(emit.partition == number for emit in service.history)
         hop.feed(service.tail, 0)
 
-        assert sum(len(core.store) for core in hop.partitions) == MODELS + 300
+        linked = MODELS // workload.REACHABLE_EACH  # whose address is an id of its own
+        assert sum(len(core.store) for core in hop.partitions) == MODELS + linked + 300
         assert hop.steps == len(service.tail) == 240
     assert len(keys) == PARTITIONS
