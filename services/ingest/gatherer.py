@@ -61,7 +61,9 @@ class Gatherer:
                 self._pumps[target] = asyncio.create_task(self._pump(target), name=f"produce to {target[0]}")
         try:
             await request.done
-        except BaseException:  # refused or given up: either way nothing of it may be sent later; it goes on to the caller
+        except (
+            BaseException
+        ):  # refused or given up: either way nothing of it may be sent later; it goes on to the caller
             for target in parts:
                 self._waiting[target] = [one for one in self._waiting[target] if one.request is not request]
             raise
