@@ -158,12 +158,14 @@ def _collect(value: object, found: set[tuple[str, str]], *, person: bool) -> Non
         for item in value:
             _collect(item, found, person=person)
     elif type(value) is dict:
-        person = person or _is_person(value)
         for key, inner in value.items():
-            field = field_of(key) or (NAME_FIELD if person and key.lower() == NAME_FIELD else "")
-            if field and field != _OTHER and type(inner) in {str, int}:
+            field = field_of(key)
+            if not field and key.lower() == NAME_FIELD and (person or _is_person(value)):
+                field = NAME_FIELD
+            kind = type(inner)
+            if field and field != _OTHER and (kind is str or kind is int):
                 found.add((field, str(inner)))
-            elif type(inner) in {dict, list}:
+            elif kind is dict or kind is list:
                 _collect(inner, found, person=key.lower() in _PERSONS)
 
 
@@ -176,7 +178,7 @@ def _is_contact(key: str, value: object, *, person: bool) -> bool:
 
 def _is_person(values: dict[str, Any]) -> bool:
     for key, value in values.items():  # noqa: SIM110 - a generator costs twice as much, and this is every event's path
-        if field_of(key) in _ADDRESSES and type(value) in {str, int}:
+        if field_of(key) in _ADDRESSES and (type(value) is str or type(value) is int):
             return True
     return False
 

@@ -73,43 +73,24 @@ class Fields:
 
     def amount(self, *names: str, exponent: int, default: int | None = None) -> int:
         """Minor units, not below zero."""
-
-        def amount(value: object) -> int:
-            units = minor_units(value, exponent)
-            if units < 0:
-                raise ValueError("must not be below zero")
-            return units
-
-        return self._read(names, default, amount)
+        return self._read(names, default, _amount, exponent)
 
     def integer(self, *names: str, least: int, greatest: int = 2**53, default: int | None = None) -> int:
         """A whole number within bounds."""
-
-        def integer(value: object) -> int:
-            if type(value) is not int or not least <= value <= greatest:
-                raise ValueError(f"must be a whole number from {least} to {greatest}")
-            return value
-
-        return self._read(names, default, integer)
+        return self._read(names, default, _integer, least, greatest)
 
     def instant(self, *names: str, default: int | None = None) -> int:
         """Milliseconds UTC of an RFC 3339 text with an offset."""
+        return self._read(names, default, _instant)
 
-        def instant(value: object) -> int:
-            if not isinstance(value, str):
-                raise ValueError("must be an RFC 3339 text")  # noqa: TRY004 - the sender's error
-            return parse_instant(value)
-
-        return self._read(names, default, instant)
-
-    def section(self, *names: str) -> Fields:
+    def section(self, name: str) -> Fields:
         """The object under a name; empty if there is none."""
-        path, value = self.raw(*names)
-        return Fields({} if value is None else value, path)
+        value = self._left.pop(name, None)
+        return Fields({} if value is None else value, self._at(name))
 
-    def sections(self, *names: str) -> list[Fields]:
+    def sections(self, name: str) -> list[Fields]:
         """The objects of a list; none if there is no list."""
-        path, value = self.raw(*names)
+        value, path = self._left.pop(name, None), self._at(name)
         if value is None:
             return []
         if not isinstance(value, list):
@@ -124,14 +105,14 @@ class Fields:
         """The refusal of a field of this object."""
         return EventRefusedError(self._at(name), reason)
 
-    def _read(self, names: tuple[str, ...], default: _T | None, convert: Callable[[object], _T]) -> _T:
+    def _read(self, names: tuple[str, ...], default: _T | None, convert: Callable[..., _T], *bounds: int) -> _T:
         name, value = self._find(names)
         if value is None:
             if default is None:
                 raise EventRefusedError(self._at(name), "is missing")
             return default
         try:
-            return convert(value)
+            return convert(value, *bounds)
         except ValueError as error:
             raise EventRefusedError(self._at(name), str(error)) from None
 
@@ -144,6 +125,25 @@ class Fields:
 
     def _at(self, name: str) -> str:
         return f"{self._path}.{name}" if self._path else name
+
+
+def _amount(value: object, exponent: int) -> int:
+    units = minor_units(value, exponent)
+    if units < 0:
+        raise ValueError("must not be below zero")
+    return units
+
+
+def _integer(value: object, least: int, greatest: int) -> int:
+    if type(value) is not int or not least <= value <= greatest:
+        raise ValueError(f"must be a whole number from {least} to {greatest}")
+    return value
+
+
+def _instant(value: object) -> int:
+    if not isinstance(value, str):
+        raise ValueError("must be an RFC 3339 text")  # noqa: TRY004 - the sender's error
+    return parse_instant(value)
 
 
 def as_day(text: str) -> str:

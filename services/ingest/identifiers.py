@@ -29,6 +29,8 @@ class Kind(enum.StrEnum):
     EXTERNAL_USERID = "external_userid"
     ANONYMOUS = "anonymous_id"
 
+    __hash__ = str.__hash__  # the enumeration's own is Python code, and each event hashes several
+
 
 LETTER: Final = dict(zip(Kind, "gfedcba", strict=True))
 """First letter of a customer id: the larger id is of the stronger kind."""

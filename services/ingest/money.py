@@ -16,6 +16,11 @@ def minor_units(value: object, exponent: int) -> int:
 
     Takes whole numbers, Decimals and texts such as "239.50"; never rounds.
     """
+    if type(value) is int and -LARGEST < value < LARGEST:  # what most amounts are, and in need of no arithmetic
+        units: int = value * 10**exponent
+        if abs(units) <= LARGEST:
+            return units
+        raise ValueError("is larger than any amount taken")
     if isinstance(value, str):
         value = parse_decimal(value)
     if isinstance(value, bool) or not isinstance(value, int | Decimal):

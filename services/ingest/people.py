@@ -62,7 +62,7 @@ class Person(msgspec.Struct, frozen=True):
     @property
     def fields(self) -> tuple[str, ...]:
         """Names of the contact fields."""
-        return tuple(contact.field for contact in self.contacts)
+        return tuple([contact.field for contact in self.contacts]) if self.contacts else ()
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -82,12 +82,13 @@ class Named(msgspec.Struct, frozen=True):
 
 def person(named: list[Named], traits: dict[str, Any], free: list[object], pepper: Pepper) -> Person:
     """The customer of identifiers and traits; EventRefusedError if none. `free`: where values may be repeated."""
-    named = named + [
-        Named(kind, f"traits.{key}", value)
-        for key, value in traits.items()
-        if (kind := _TRAITS.get(key)) is not None and value is not None and not isinstance(value, bool)
-    ]
-    identifiers = tuple(Identifier(each.kind, _text(each)) for each in named)
+    if traits:
+        named = named + [
+            Named(kind, f"traits.{key}", value)
+            for key, value in traits.items()
+            if (kind := _TRAITS.get(key)) is not None and value is not None and not isinstance(value, bool)
+        ]
+    identifiers = tuple([Identifier(each.kind, _text(each)) for each in named])
     silent = not traits and not any(each.kind in CONTACT_KINDS for each in identifiers)
     silent = silent and (not any(free) or known(free) is NOTHING)
     try:

@@ -37,21 +37,28 @@ def take(message: object, desk: Desk, *, source: str, received_at: int, sent_at:
     fields.drop(*_PLUMBING)
     properties, traits, context = fields.section("properties"), fields.section("traits"), fields.section("context")
     context.drop("library")
-    named = [
-        Named(kind_, path, value)
-        for kind_, (path, value) in ((Kind.MEMBER, fields.raw("userId")), (Kind.ANONYMOUS, fields.raw("anonymousId")))
-        if value is not None
-    ]
-    if kind == "alias" and (previous := fields.raw("previousId"))[1] is not None:
-        named.append(Named(Kind.ANONYMOUS, *previous))
     described = traits.rest() if kind == "identify" else _traits_of(context)
-    someone = person(named, described, [properties.rest(), context.rest(), fields.rest()], desk.pepper)
+    free: list[object] = [properties.rest(), context.rest(), fields.rest()]
+    someone = person(_named(kind, fields), described, free, desk.pepper)
     envelope = Envelope(desk, someone, event_id, at, source, told)
     facts = _facts(kind, envelope, fields, properties if kind != "identify" else traits)
     extra = fields.rest()
-    parts = {"context": context, "properties": properties} | ({} if kind == "identify" else {"traits": traits})
-    extra |= {name: part.rest() for name, part in parts.items() if part.rest()}
+    for name, part in (("context", context), ("properties", properties), ("traits", traits)):
+        if (left := part.rest()) and not (part is traits and kind == "identify"):
+            extra[name] = left
     return Taken(someone, _with_extra(facts, extra, someone) if extra else tuple(facts))
+
+
+def _named(kind: str, fields: Fields) -> list[Named]:
+    """The ids that stand in the message itself."""
+    named = []
+    if (value := fields.raw("userId")[1]) is not None:
+        named.append(Named(Kind.MEMBER, "userId", value))
+    if (value := fields.raw("anonymousId")[1]) is not None:
+        named.append(Named(Kind.ANONYMOUS, "anonymousId", value))
+    if kind == "alias" and (value := fields.raw("previousId")[1]) is not None:
+        named.append(Named(Kind.ANONYMOUS, "previousId", value))
+    return named
 
 
 def _content_id(message: object, source: str) -> str:
