@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 FAUST := .venv-faust
 BIN := $(VENV)/bin
-SHARED := --numprocesses=2 --dist=loadfile
+# The long files first, so that no worker is left alone with one at the end.
+SHARED := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help

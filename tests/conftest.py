@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from tests.support.data import data_directory
 from tests.support.stack import House, Topics, fresh_database, house
 
 pytest_plugins = ["pytester"]
+
+# A shell that starts the tests in the background lets them ignore SIGINT, and so would every process that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _SKIPPED_DATA = pytest.StashKey[list[str]]()
 
