@@ -80,8 +80,10 @@ def known(parts: Iterable[object], contacts: Iterable[Contact] = ()) -> Known:
     """What the parts hold under contact names at any depth, and the contacts in their normal form."""
     found: set[tuple[str, str]] = set()
     for part in parts:
-        _collect(part, found, person=False)
-    found.update((contact.field, contact.value) for contact in contacts)
+        if part:
+            _collect(part, found, person=False)
+    for contact in contacts:
+        found.add((contact.field, contact.value))
     if not found:
         return NOTHING
     inside: set[str] = set()

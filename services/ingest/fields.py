@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import date
 from typing import Final, TypeVar, final
 
+import msgspec
+
 from services.ingest.money import minor_units
 from shared.instants import parse_instant
 
@@ -73,15 +75,28 @@ class Fields:
 
     def amount(self, *names: str, exponent: int, default: int | None = None) -> int:
         """Minor units, not below zero."""
-        return self._read(names, default, _amount, exponent)
+        return self._read(names, default, as_amount, exponent)
 
     def integer(self, *names: str, least: int, greatest: int = 2**53, default: int | None = None) -> int:
         """A whole number within bounds."""
         return self._read(names, default, _integer, least, greatest)
 
-    def instant(self, *names: str, default: int | None = None) -> int:
+    def instant(self, name: str, default: int | None = None) -> int:
         """Milliseconds UTC of an RFC 3339 text with an offset."""
-        return self._read(names, default, _instant)
+        value = self._left.pop(name, None)
+        if value is None and default is not None:
+            return default
+        try:
+            return _instant(value)
+        except ValueError as error:
+            raise EventRefusedError(self._at(name), "is missing" if value is None else str(error)) from None
+
+    def plain(self, shape: type[_T]) -> _T | None:
+        """The fields of a msgspec Struct where they are beyond doubt, in one call in C; else None. Ticks nothing off."""
+        try:
+            return msgspec.convert(self._left, shape)
+        except msgspec.ValidationError:
+            return None
 
     def section(self, name: str) -> Fields:
         """The object under a name; empty if there is none."""
@@ -127,7 +142,8 @@ class Fields:
         return f"{self._path}.{name}" if self._path else name
 
 
-def _amount(value: object, exponent: int) -> int:
+def as_amount(value: object, exponent: int) -> int:
+    """Minor units, not below zero; ValueError for anything else."""
     units = minor_units(value, exponent)
     if units < 0:
         raise ValueError("must not be below zero")

@@ -25,9 +25,10 @@ def minor_units(value: object, exponent: int) -> int:
         value = parse_decimal(value)
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("must be a number such as 239.50")  # noqa: TRY004 - the sender's error
-    scaled = Decimal(value).scaleb(exponent)
-    if scaled != scaled.to_integral_value():
+    scaled = (value if type(value) is Decimal else Decimal(value)).scaleb(exponent)
+    units = int(scaled)
+    if units != scaled:
         raise ValueError(f"must have at most {exponent} decimals")
-    if abs(scaled) > LARGEST:
+    if abs(units) > LARGEST:
         raise ValueError("is larger than any amount taken")
-    return int(scaled)
+    return units

@@ -38,6 +38,7 @@ _TRAITS: Final = {
     "externalUserId": Kind.EXTERNAL_USERID,
 }
 """Traits that identify. Other spellings (receiver_phone) may be somebody else's: they are cut, no more."""
+_REACHABLE: Final = frozenset(CONTACT_KINDS)
 _LEAP_YEAR: Final = "2000"
 
 
@@ -89,7 +90,7 @@ def person(named: list[Named], traits: dict[str, Any], free: list[object], peppe
             if (kind := _TRAITS.get(key)) is not None and value is not None and not isinstance(value, bool)
         ]
     identifiers = tuple([Identifier(each.kind, _text(each)) for each in named])
-    silent = not traits and not any(each.kind in CONTACT_KINDS for each in identifiers)
+    silent = not traits and _REACHABLE.isdisjoint([each.kind for each in named])
     silent = silent and (not any(free) or known(free) is NOTHING)
     try:
         if silent:

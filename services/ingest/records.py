@@ -68,7 +68,9 @@ class Request:
             if sealing is not None:
                 self._sealings[place] = sealing
                 emits.append(self._contact_point(person.customer, contact.field, contact.value, taken.facts[0].at))
-        self.records.extend([*self._links.of(person), *emits])
+        if person.aliases or person.rivals:
+            self.records += self._links.of(person)
+        self.records += emits
 
     def erase(self, erasure: Erasure) -> None:
         """Add an erasure: one fact for each id."""

@@ -34,6 +34,8 @@ def instants(message: Fields, *, sent_at: object, received_at: int) -> Instants:
     told = original if given < 0 else given
     if told < 0:
         return Instants(received_at, received_at)
+    if own is None and sent_at is None:
+        return Instants(told, told)
     sent = _readable(sent_at if own is None else own)
     if mended or sent is None or (given >= 0 and original >= 0) or abs(received_at - sent) <= TOLERANCE_MS:
         return Instants(told, told)

@@ -158,15 +158,17 @@ class _Walk:
         if keys > self._limits.keys:
             raise _FaultError(f"more than {self._limits.keys} keys")
         short = self._short
-        for key, value in members.items():
+        for key, value in members.items():  # every value that comes in passes here: no call without a need
             try:
                 if len(key) > short:
                     self._string(key)
-                if type(value) is not str:
-                    if value is not None:
-                        keys += self.count_keys(value, depth)
-                elif len(value) > short:
-                    self._string(value)
+                if type(value) is str:
+                    if len(value) > short:
+                        self._string(value)
+                elif type(value) is dict:
+                    keys += self._object(value, depth + 1)
+                elif value is not None and type(value) is not Decimal:
+                    keys += self.count_keys(value, depth)
             except _FaultError as fault:
                 fault.steps.append(key)
                 raise
