@@ -55,7 +55,7 @@ MUTATIONS: dict[str, Mutation] = {
     "age": Mutation({"HUITOU_GATES_OFF": "import,age,expired"}, ("C ",), _short(faults=("kill",), kills=2)),
     "dead-letters": Mutation({"HUITOU_RULES_OFF": "POISON"}, ("no rest",), _short(faults=("poison",), rest_within=15.0)),
     "naive-send": Mutation(
-        {"HUITOU_NAIVE_SEND": "1"}, ("P ",), _short(faults=("kill",), kills=8, every=1.5, victims=("notifier",), spoiled=DOUBTFUL)
+        {"HUITOU_NAIVE_SEND": "1"}, ("P ",), _short(faults=("lag",), victims=("segmenter",), spoiled=DOUBTFUL)
     ),
 }  # fmt: skip
 

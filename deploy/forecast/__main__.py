@@ -39,14 +39,17 @@ def main() -> int:
     os.nice(10)  # live events go first
     shop = load_shop(Path(os.environ["HUITOU_SHOP_FILE"]).read_bytes())
     policy = _policy(given.policy)
-    customers = len({key for group in _groups(given.records) for topic, _, key, _, _ in group if _counts(topic)})
+    customers = len(
+        {key for group in _groups(given.records) for topic, _, key, value, _ in group if _counts(topic, value)}
+    )
     found = expect(_groups(given.records), baseline=given.baseline, shop=shop, policy=policy, customers=customers)
     sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
     return 0
 
 
-def _counts(topic: str) -> bool:
-    return topic == CUSTOMER_EVENTS.name
+def _counts(topic: str, value: bytes) -> bool:
+    """Facts are about customers; links and conflicts stand under further ids of theirs."""
+    return topic == CUSTOMER_EVENTS.name and not value.startswith(b'{"type":"identity.')
 
 
 def _policy(file: Path | None) -> PolicyPublished | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 import uvloop
 
@@ -12,11 +13,17 @@ from services.console import letters_command, operators
 from services.console.operators import OperatorsError
 from services.console.process import run
 from services.console.settings import ConsoleSettings, OperatorsSettings
-from shared import log
+from shared import log, usage
+
+COMMANDS: Final = {
+    "letters …": "rejected events and dead letters: search, show, mend, replay (letters --help)",
+    "operators …": "who may open letters over HTTP (operators --help)",
+}
 
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code."""
+    usage.answer("services.console", "serves the console", COMMANDS, arguments)
     if arguments[:1] == ["letters"]:
         return uvloop.run(letters_command.run(arguments[1:]))
     if arguments[:1] == ["operators"]:

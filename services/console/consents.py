@@ -16,7 +16,8 @@ FRESH: Final = {"Cache-Control": "no-store"}
 MOST: Final = 1_000
 """Consents shown of one customer, the latest."""
 
-CustomerId = Annotated[str, Path(min_length=1, max_length=128)]
+CustomerId = Annotated[str, Path(pattern=r"^[a-g][0-9a-f]{32}$")]
+"""Whole, so that a shortened one is not taken for somebody who never agreed."""
 
 
 class ConsentShown(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from services.console import letter_store as store
 from services.console.letter_store import Action, Search
 from services.console.letters import Letter
 from services.console.remedies import NoRemedyError, PutBack, Remedy, remedy
+from shared.instants import format_instant
 from shared.sealing import Keyring, SealingError
 from shared.streams.batch import Emit
 
@@ -126,7 +127,7 @@ class Desk:
             partition, offset = await self._sender.put(found.record)
             place = f"{found.record.topic}/{partition}/{offset}"
             return Outcome(letter=told.id, result="asked" if found.asks else "put-back", detail=place)
-        refusal = await self._sender.resend(found.event)
+        refusal = await self._sender.resend(_dated(found.event, told.told_at))
         if refusal is None:
             return Outcome(letter=told.id, result="accepted")
         return Outcome(letter=told.id, result="refused", detail=f"{refusal.path}: {refusal.reason}"[:500])
@@ -157,3 +158,10 @@ def _described(found: Remedy, given: Replay) -> str:
     mended = "" if given.fixed is None else f", mended (sha256 {hashlib.sha256(given.fixed).hexdigest()[:16]})"
     named = f", customer {given.customer}" if given.customer else ""
     return f"{'asks by ' if isinstance(found, PutBack) and found.asks else ''}{to}{mended}{named}"
+
+
+def _dated(event: dict[str, Any], told_at: int) -> dict[str, Any]:
+    """A message in Segment's shape without an instant happened when it first came, not when it is sent again."""
+    if isinstance(event.get("customer"), dict) or event.get("timestamp") or event.get("originalTimestamp"):
+        return event
+    return event | {"timestamp": format_instant(told_at)}

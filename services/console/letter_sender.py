@@ -78,13 +78,13 @@ async def _posted(client: httpx2.AsyncClient, key: str, event: dict[str, Any]) -
 
 
 def _refusal(answer: httpx2.Response) -> Refusal | None:
-    if answer.status_code not in {200, 207, 422}:
+    if answer.status_code not in {200, 207, 409, 422}:
         raise UnsentError(f"ingest answered {answer.status_code}")
     try:
         (result,) = msgspec.json.decode(answer.content, type=_Results).results
     except (msgspec.DecodeError, ValueError):
         raise UnsentError("ingest does not say what became of the event: is it of an older version?") from None
-    if result.status == "accepted":
+    if result.status in {"accepted", "duplicate"}:
         return None
     told = result.error or _Told()
     return Refusal(told.path, told.reason)

@@ -20,7 +20,7 @@ class Known(NamedTuple):
     marks: Mapping[str, int]
     """Customer → seq of the latest change that was counted."""
     messages: Mapping[str, Message]
-    decisions: Collection[str]
+    decisions: Mapping[str, Decision]
     erased: Mapping[str, int] = {}
     """Customers of this batch who were erased before, with the instant up to which."""
 
@@ -61,9 +61,15 @@ def project(batch: Batch, known: Known) -> Rows:
     customers, gone = _customers(batch, known, sums["population"])
     marks = _movements(batch, known, sums["movement"])
     messages = _messages(batch, known, sums["message_count"])
-    decisions = [new for new in batch.decisions.values() if new.id not in known.decisions]
-    for new in decisions:
+    decisions = []
+    for new in batch.decisions.values():
+        old = known.decisions.get(new.id)
+        if old is not None and _said(old) == _said(new):
+            continue  # told twice
+        if old is not None:  # the candidate was looked at again at the same instant: the last word counts
+            sums["decision_count"].add((old.rule, old.verdict, old.reason), -1)
         sums["decision_count"].add((new.rule, new.verdict, new.reason), 1)
+        decisions.append(new)
     for (second, kind), events in batch.events.items():
         sums["event_second"].add((second, kind), events)
         sums["event_total"].add((kind,), events)
@@ -72,6 +78,10 @@ def project(batch: Batch, known: Known) -> Rows:
     decisions = [_nobodys(new) if new.decided_at <= erased.get(new.customer, -1) else new for new in decisions]
     consents = [one for one in batch.consents if one.at > erased.get(one.customer, -1)]
     return Rows(customers, gone, marks, messages, decisions, amounts, consents, batch.erased)
+
+
+def _said(decision: Decision) -> tuple[object, ...]:
+    return decision.verdict, decision.reason, decision.detail, decision.until, decision.command_id
 
 
 def _nobodys(decision: Decision) -> Decision:

@@ -225,23 +225,20 @@ def _take_decision(batch: Batch, record: Record, _: bool) -> None:  # noqa: FBT0
     if isinstance(decided, DeliveryDecided):
         _meet(batch, decided.command_id, Message(_text(decided.rule), decided.channel, decided.state, decided.at))
         return
-    batch.decisions.setdefault(
-        decided.id,
-        Decision(
-            id=decided.id,
-            customer=_text(decided.customer),
-            rule=_text(decided.rule),
-            verdict=decided.verdict,
-            reason=_text(decided.reason),
-            detail=_text(decided.gates[-1].detail if decided.gates else ""),
-            until=decided.until,
-            effective_at=decided.effective_at,
-            decided_at=decided.decided_at,
-            command_id=decided.commands[0] if decided.commands else "",
-            arrived=record.timestamp,
-            partition=record.partition,
-            offset=record.offset,
-        ),
+    batch.decisions[decided.id] = Decision(
+        id=decided.id,
+        customer=_text(decided.customer),
+        rule=_text(decided.rule),
+        verdict=decided.verdict,
+        reason=_text(decided.reason),
+        detail=_text(decided.gates[-1].detail if decided.gates else ""),
+        until=decided.until,
+        effective_at=decided.effective_at,
+        decided_at=decided.decided_at,
+        command_id=decided.commands[0] if decided.commands else "",
+        arrived=record.timestamp,
+        partition=record.partition,
+        offset=record.offset,
     )
 
 

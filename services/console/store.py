@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from services.console.projection import Known, Rows, project
-from services.console.records import Batch, Message, Positions, Standing
+from services.console.records import Batch, Decision, Message, Positions, Standing
 from services.console.tables import (
     COUNTS,
     change_mark,
@@ -87,7 +87,7 @@ async def _known(connection: AsyncConnection, batch: Batch) -> Known:
         {key: Standing(*values) for key, values in customers.items()},
         {key: values[0] for key, values in marks.items()},
         {key: Message(*values) for key, values in messages.items()},
-        decisions,
+        {key: Decision(key, *values) for key, values in decisions.items()},
         {key: int(values[0]) for key, values in erased.items()},
     )
 

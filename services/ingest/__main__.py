@@ -109,7 +109,15 @@ def _unlink(given: argparse.Namespace) -> int:
         [(kind, value)] = named
         alias = alias_of(kind, value, settings.desk().pepper)
     uvloop.run(send_unlink(settings.kafka, alias))
-    sys.stdout.write(f"{alias} is split off from its person 已拆分\n")
+    sys.stdout.write(f"{alias} is split off from its person, if it was linked to one 已请求拆分\n")
+    return 0
+
+
+def _id(given: argparse.Namespace) -> int:
+    pepper = ImportSettings().desk().pepper
+    for name, kind in CUSTOMER_KINDS.items():
+        if (value := getattr(given, name)) is not None:
+            sys.stdout.write(f"{alias_of(kind, value, pepper)}\n")
     return 0
 
 
@@ -173,6 +181,9 @@ def _parser() -> argparse.ArgumentParser:
         run=_conflicts
     )
     add_commands(commands.add_parser("hooks", help="systems that may call /hooks/…"), _hooks_file)
+    _id_parser(
+        commands.add_parser("id", help="the customer id of a member number, a phone, …, as tables and logs show it")
+    )
     _erase_parser(commands.add_parser("erase", help="forget a person (docs/privacy.md)"))
     keys = commands.add_parser("keys", help="write keys").add_subparsers(required=True, metavar="action")
     add = keys.add_parser("add", help="a new key, printed once")
@@ -197,6 +208,13 @@ def _erase_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", default="erase", help="who asks, for the log")
     parser.add_argument("--at", type=_instant, help="what happened up to then is forgotten, RFC 3339; default: now")
     parser.set_defaults(run=_erase)
+
+
+def _id_parser(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group(required=True)
+    for name in CUSTOMER_KINDS:
+        which.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar="VALUE")
+    parser.set_defaults(run=_id)
 
 
 def _unlink_parser(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
@@ -123,6 +124,7 @@ def masked(text: str, known: Known) -> str:
     """A free text with `***` in place of contact data; empty where that cannot be done."""
     if not _holds(text, known):
         return text
+    text = unicodedata.normalize("NFKC", text)
     text = "".join(_MASK if _EMAIL.search(part) else part for part in _BETWEEN.split(text))
     for pattern in (_PHONE, *(re.compile(re.escape(value), re.IGNORECASE) for value in known.inside)):
         text = pattern.sub(_MASK, text)
@@ -142,6 +144,8 @@ def _cut(value: object, known: Known, *, person: bool) -> Any:
 
 
 def _holds(text: str, known: Known) -> bool:
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
     if ("@" in text or "%40" in text) and _EMAIL.search(text) is not None:
         return True
     if len(text) >= 11 and _PHONE.search(text) is not None:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, final
 import msgspec
 
 from services.ingest import erasing, refusals, segment, typed
+from services.ingest.decimals import MAX_DIGITS
 from services.ingest.erasing import Erasure
 from services.ingest.fields import EventRefusedError
 from services.ingest.link_memory import LinkMemory
@@ -167,7 +168,7 @@ class Intake:
 
 
 def _taken(request: Request, item: object, take: Callable[[object], Taken], traceparent: str) -> Outcome:
-    event_id = item.get("id") if isinstance(item, dict) else None
+    event_id = item.get("id") or item.get("messageId") if isinstance(item, dict) else None
     event_id = event_id if isinstance(event_id, str) else None
     if isinstance(item, _UNREAD):
         return Outcome(None, EventRefusedError(item.path, item.reason))
@@ -207,11 +208,15 @@ def _as_written(items: Sequence[object], refused: Sequence[int], raw: bytes) -> 
 
 def _leniently(raw: bytes) -> list[Any]:
     try:
-        body = json.loads(raw, parse_int=str, parse_float=str)
+        body = json.loads(raw, parse_int=_integer, parse_float=str)
     except (ValueError, RecursionError):
         return []
     items = body.get("batch") if isinstance(body, dict) else None
     return items if isinstance(items, list) else []
+
+
+def _integer(text: str) -> int | str:
+    return int(text) if len(text) <= MAX_DIGITS else text
 
 
 def _dumped(items: list[Any], index: int) -> bytes:

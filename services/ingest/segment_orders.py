@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, cast
 
 import msgspec
 
+from services.ingest.cutting import masked
 from services.ingest.envelope import Envelope
 from services.ingest.fields import LONGEST_TEXT, Fields, as_amount
 from shared.events import Fact, Line, OrderCancelled, OrderPlaced, OrderReceived, OrderRefunded, OrderShipped
@@ -114,7 +115,7 @@ def plain_order(envelope: Envelope, properties: Fields, version: int) -> Fact | 
         shop_id=order.shop_id,
         guide_id=order.guide_id,
         discount=discount,
-        coupon=order.coupon,
+        coupon=masked(order.coupon, envelope.person.known),
         lines=lines,
     )
 
@@ -142,7 +143,7 @@ def exact_order(envelope: Envelope, properties: Fields, version: int) -> Fact:
         shop_id=properties.text("shop_id", default=""),
         guide_id=properties.text("guide_id", default=""),
         discount=properties.amount("discount", exponent=shop.exponent, default=0),
-        coupon=properties.text("coupon", default=""),
+        coupon=envelope.free(properties, "coupon"),
         lines=tuple(_line(product, shop.exponent) for product in properties.sections("products")),
     )
 

@@ -45,7 +45,8 @@ def tracked(name: str, envelope: Envelope, properties: Fields) -> Fact:
     """The event kept whole, without contact data."""
     values = dict(properties.rest())
     properties.rest().clear()
-    return Tracked(**envelope.common, name=name, properties=cut(values, envelope.person.known))
+    known = envelope.person.known
+    return Tracked(**envelope.common, name=masked(name, known), properties=cut(values, known))
 
 
 def level_told(properties: Fields, envelope: Envelope) -> list[Fact]:

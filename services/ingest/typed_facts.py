@@ -62,7 +62,7 @@ def _order(event: given.OrderPlaced, slip: Slip) -> events.Fact:
         shop_id=event.shop_id,
         guide_id=event.guide_id,
         discount=_amount("discount", event.discount, desk),
-        coupon=event.coupon,
+        coupon=slip.free(event.coupon),
         lines=lines,
     )
 

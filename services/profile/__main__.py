@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import sys
+from typing import Final
 
 import uvloop
 
 from services.profile.fold import ProfileFold
-from shared import log
+from shared import log, usage
 from shared.settings import EngineSettings
 from shared.streams.announce import REQUESTS, announce
 from shared.streams.commands import run_service
 
+COMMANDS: Final = {
+    "resync": "let every hop tell its current state again",
+    "checkpoint": "let every hop write a snapshot",
+    "rebuild --from DIRECTORY [--verify]": "state anew from a snapshot and the log's tail, or compare",
+}
+
 
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
+    usage.answer("services.profile", "runs the profile aggregator", COMMANDS, sys.argv[1:])
     settings = EngineSettings()
     if sys.argv[1:] and sys.argv[1] in REQUESTS:
         log.setup()

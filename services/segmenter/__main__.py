@@ -5,18 +5,25 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from typing import Final
 
 import uvloop
 
 from services.segmenter.cut_maker_app import run_cut_maker
 from services.segmenter.fold import SegmenterFold
-from shared import log
+from shared import log, usage
 from shared.settings import EngineSettings
 from shared.streams.commands import run_service
+
+COMMANDS: Final = {
+    "cuts": "runs the cut maker: RFM quintiles of the whole shop, at every epoch",
+    "rebuild --from DIRECTORY [--verify]": "state anew from a snapshot and the log's tail, or compare",
+}
 
 
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
+    usage.answer("services.segmenter", "runs the segmenter", COMMANDS, sys.argv[1:])
     settings = EngineSettings()
     if sys.argv[1:] == ["cuts"]:
         log.setup()

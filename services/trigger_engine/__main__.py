@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
+from typing import Final
 
 import uvloop
 
 from services.trigger_engine.fold import TriggerFold
 from services.trigger_engine.publish import publish_policy, read_policy_file
-from shared import log
+from shared import log, usage
 from shared.settings import EngineSettings
 from shared.streams.commands import run_service
+
+COMMANDS: Final = {
+    "publish FILE": "put a policy into force; every change needs a higher version",
+    "rebuild --from DIRECTORY [--verify]": "state anew from a snapshot and the log's tail, or compare",
+}
 
 
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
+    usage.answer("services.trigger_engine", "runs the trigger engine", COMMANDS, sys.argv[1:])
+    publish = _publish_parser().parse_args(sys.argv[2:]) if sys.argv[1:2] == ["publish"] else None
     settings = EngineSettings()
-    if sys.argv[1:2] == ["publish"]:
+    if publish is not None:
         log.setup()
-        uvloop.run(publish_policy(settings.kafka, read_policy_file(Path(sys.argv[2]))))
+        uvloop.run(publish_policy(settings.kafka, read_policy_file(publish.file)))
         return
     shop = settings.shop()
     gates_off = frozenset(gate for gate in settings.gates_off.split(",") if gate)
     run_service(lambda _: TriggerFold(shop, gates_off=gates_off), settings, sys.argv[1:])
+
+
+def _publish_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m services.trigger_engine publish",
+        description="Put a policy into force. A version once published is final: raise `version` for every change.",
+    )
+    parser.add_argument("file", type=Path, help="policy as YAML or JSON")
+    return parser
 
 
 if __name__ == "__main__":

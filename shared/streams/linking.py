@@ -58,6 +58,20 @@ def links_after(links: Links, decoded: Any, mark: tuple[str, Origin] | None, nam
     return replace(links, marks=marks, seen=tuple(sorted({*links.seen, *named})))
 
 
+def named_anew(links: Links, decoded: Any, name: str) -> tuple[str, ...]:
+    """Ids that a fact names for the live id `name`, of which the log may hold no link after their last parting.
+
+    Ingest writes the link of two ids once in a while, not with every event that names both.
+    """
+    if not (links.gone or links.marks):
+        return ()
+    fact = decoded.event if type(decoded) is Forwarded else decoded
+    if not isinstance(fact, Fact) or not fact.aliases:
+        return ()
+    known = {name, *links.held(name), *links.refused, *links.seen}
+    return tuple(alias for alias in fact.aliases if alias not in known)
+
+
 def _joined(links: Links, fragment: Fragment, name: str) -> Links:
     """With what a fragment brings: its marks, and its memory of who was refused, split off, or handed over to whom."""
     came = {*(fragment.marks.keys() - fragment.gone.keys()), fragment.source}

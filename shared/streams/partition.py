@@ -18,6 +18,7 @@ from shared.chain import (
     Forwarded,
     Fragment,
     IdentityConflict,
+    Linked,
     Origin,
     PolicyPublished,
     ResyncRequested,
@@ -188,7 +189,10 @@ class Partition(Generic[S]):
             return
         after = msgspec.structs.replace(taken, links=links)
         take = self._take_marked if isinstance(decoded, _MARKED) else self.fold.on_record
-        self._step(entry, after, partial(take, entry.state, decoded))
+        anew = linking.named_anew(entry.links, decoded, entry.name) if self._front else ()
+        if self._step(entry, after, partial(take, entry.state, decoded)):
+            for alias in anew:
+                self._out.feedback(alias, Linked(entry.name))
 
     def _take_marked(
         self, state: S, decoded: Fragment | Forwarded | IdentityConflict, context: Context

@@ -184,7 +184,8 @@ def _consents(holder: Fields, name: str, changed: str) -> list[dict[str, Any]]:
     for channel, field in _CONSENTS.items():
         consent = holder.section(field)
         granted = _GRANTED.get(text(consent, "state").lower())
-        at = moment(consent, "consent_updated_at") or changed
+        # Any change of the customer is told with his consents: one without a date must not undo a later refusal.
+        at = moment(consent, "consent_updated_at") or ("" if granted else changed)
         if granted is not None and at:
             facts.append(
                 {

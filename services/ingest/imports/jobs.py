@@ -204,6 +204,9 @@ class Jobs:
                 continue
             asked = folder / "request.json"
             begun = int((asked if asked.is_file() else folder).stat().st_mtime * 1000)
+            if asked.is_file() and Job(folder).status().state == "done":
+                Job(folder).clear()  # once more: the process may have died before
+                continue
             waits = not asked.is_file() or Job(folder).status().state in {"ready", "failed"}
             if waits and now_ms - begun > (KEPT_MS if asked.is_file() else BROKEN_OFF_MS):
                 Job(folder).remove()

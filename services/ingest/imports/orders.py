@@ -17,7 +17,7 @@ from services.ingest.imports import values
 from services.ingest.imports.cells import Layout, Row
 from services.ingest.imports.refusals import RowRefusedError
 from services.ingest.imports.terms import Terms
-from services.ingest.money import minor_units
+from services.ingest.money import LARGEST, minor_units
 from shared.events import Line
 
 RETURN_PREFIX: Final = "C"
@@ -129,6 +129,8 @@ class Reader:
         amount = self._units(row, "amount", row.read("amount", values.money))
         product = row.text("product")
         quantity = row.read("quantity", values.whole, 1)
+        if quantity < 0:
+            raise RowRefusedError(row.column("quantity"), "must not be below zero", row.text("quantity"))
         return amount, Line(product=product, quantity=quantity, category=row.text("category")) if product else None
 
     def _units(self, row: Row, field: str, amount: Decimal) -> int:
@@ -162,6 +164,8 @@ def join(pieces: Iterable[Piece], *, by_line: bool) -> Piece:
     lines = [line for each in everything for line in each.lines]
     if len(lines) > MOST_LINES and not by_line:
         raise RowRefusedError("", f"the order has more than {MOST_LINES} lines")
+    if by_line and sum(each.amount for each in everything) > LARGEST:
+        raise RowRefusedError("", "the order's lines add up to more than any amount taken")
     return msgspec.structs.replace(
         first,
         rows=rows,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from typing import Any, Final, final
 
@@ -13,6 +14,8 @@ from services.ingest.imports.table import Found
 from services.ingest.people import Taken
 from shared.events import OrderPlaced, OrderRefunded
 from shared.ids import hash64
+
+_OTHER_ROW: Final = re.compile(r"row \d+")
 
 MOST_ERRORS: Final = 200
 """Refused rows kept one by one; all are counted."""
@@ -91,7 +94,7 @@ class Tally:
     def refuse(self, row: int, refusal: RowRefusedError, rows: int = 1) -> None:
         """Rows that cannot be taken."""
         self.refused += rows
-        self.reasons[str(refusal)] += rows
+        self.reasons[_OTHER_ROW.sub("another row", str(refusal))] += rows
         if len(self.errors) < MOST_ERRORS:
             self.errors.append(row_error(row, refusal))
 

@@ -86,6 +86,8 @@ class Speaker:
         words = _WORDS[self._terms.kind](self, row, who, others)
         if not words:
             raise RowRefusedError("", "says nothing but whom it is about")
+        if not row.text("at") and any(body.get("granted") for _, body in words):  # it would undo a later refusal
+            raise RowRefusedError(row.column("at"), "is missing: a consent counts from when it was given")
         return Taken(who, tuple(self._fact(kind, body, who, at, row) for kind, body in words))
 
     def _person(self, cells: tuple[str, ...], traits: dict[str, Any]) -> Person:

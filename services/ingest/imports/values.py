@@ -19,6 +19,7 @@ _WRITTEN: Final = re.compile(
 )
 _DIGITS: Final = re.compile(r"\d{8}|\d{12}|\d{14}", re.ASCII)
 _UNIX: Final = re.compile(r"1\d{9}(?:\d{3})?", re.ASCII)
+_COUNT: Final = re.compile(r"-?\d{1,7}", re.ASCII)
 _GROUPED: Final = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
 _UNITS: Final = re.compile(r"^[¥￥$£€]\s*|\s*元$|\s*(?:CNY|RMB)$", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"[;；、,，|\n]")
@@ -136,14 +137,17 @@ def money(text: str) -> Decimal:
         return parse_decimal(bare.replace(",", "") if _GROUPED.fullmatch(bare) else bare)
 
 
+MOST: Final = 10**6
+"""Pieces of one product in one order."""
+
+
 def whole(text: str) -> int:
-    """A whole number, also written 2.0; ValueError for anything else."""
-    try:
-        return int(text)
-    except ValueError:
-        number = money(text)
+    """A whole number of at most a million either way, also written 2.0; ValueError for anything else."""
+    number = Decimal(text) if _COUNT.fullmatch(text) else money(text)
     if number != number.to_integral_value():
         raise ValueError("must be a whole number")
+    if abs(number) > MOST:
+        raise ValueError(f"must lie between -{MOST} and {MOST}")
     return int(number)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from services.ingest.cutting import NOTHING
-from services.ingest.link_memory import Links
+from services.ingest.link_memory import LinkMemory, Links
 from services.ingest.people import Person
 from shared.chain import PolicyPublished, Tick, Unlinked
 from shared.events import ConsentSet, CustomerErased, Fact, OrderCancelled, OrderPlaced, OrderRefunded, TraitsSet
@@ -114,10 +114,14 @@ def live(
     chain: Chain,
     *,
     links: bool = True,
+    memory: LinkMemory | None = None,
     lag: bool = False,
     policy: dict[str, Any] = POLICY,
 ) -> None:
-    """Write everything, ticks in between, and let the workers take it in any order until all is at rest, also before an unlink."""
+    """Write everything, ticks in between, and let the workers take it in any order until all is at rest, also before an unlink.
+
+    With a `memory` a link is written once, however often its ids are named.
+    """
     chain.broadcast(PolicyPublished(1, policy))
     now = T0 + 22 * DAY
     chain.broadcast(Tick(now, scenario=True))
@@ -128,8 +132,10 @@ def live(
             chain.write(one.alias, one)
             continue
         person = person_of(one.ids)
-        for record in Links().of(person) if links else ():
+        written = Links(memory)
+        for record in written.of(person) if links else ():
             chain.put(record)
+        written.settle()
         chain.write(person.customer, msgspec.structs.replace(one.fact, aliases=person.aliases))
         if rnd.random() < 0.3:
             now += rnd.choice((HOUR, DAY, 20 * DAY))

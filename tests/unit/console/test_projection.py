@@ -181,6 +181,17 @@ def test_decisions_keep_reason_detail_and_first_command() -> None:
     assert tables.decisions["x9"].command_id == ""
 
 
+def test_a_candidate_looked_at_again_at_the_same_instant_stands_with_the_last_word() -> None:
+    said = [("c1", decided(1, "defer", "half-person")), ("c1", decided(1, "skip", "consent"))]
+    at_once, one_by_one = Tables(), Tables()
+    at_once.take(log_of(OUTREACH_DECISIONS.name, *said))
+    for number in (1, 2, 2):  # the last time as a service tells it again that died after its write
+        one_by_one.take(log_of(OUTREACH_DECISIONS.name, *said[:number]))
+    for tables in (at_once, one_by_one):
+        assert tables.counted("decision_count") == {("thank-you", "skip", "consent"): (1,)}
+        assert tables.decisions["x1"].reason == "consent"
+
+
 def test_a_live_tick_from_the_future_and_a_scenario_tick_on_a_live_stack_are_not_believed() -> None:
     tables = Tables()
     ticks = (Tick(as_of=5_000), Tick(as_of=9_000_000_000), Tick(as_of=7_000, scenario=True))

@@ -245,6 +245,16 @@ def test_contact_data_is_cut_out_everywhere_and_named() -> None:
     assert result.facts[0].traits == {"city": "上海"}
 
 
+@pytest.mark.parametrize("name", ["call 13812345678", "call １３８１２３４５６７８", "mail jin@mailbox.example"])
+def test_the_name_of_an_event_and_a_coupon_do_not_carry_contact_data(name: str) -> None:
+    (fact,) = taken(track(name)).facts
+    assert isinstance(fact, Tracked)
+    assert "***" in fact.name
+    (order,) = taken(track("Order Completed", order_id="o1", total=1, coupon=name)).facts
+    assert isinstance(order, OrderPlaced)
+    assert "***" in order.coupon
+
+
 def test_a_flag_named_like_a_contact_and_a_products_name_are_no_contact_data() -> None:
     fact = taken(track("Product Added", name="Monopoly", email=True)).facts[0]
     assert isinstance(fact, Tracked)

@@ -41,6 +41,15 @@ def refused(delivery: Delivery, source: AnySource, now_ms: int = NOW_MS) -> bool
     return False
 
 
+def test_a_youzan_body_that_signs_no_text_is_refused() -> None:
+    _, source = sent(SAMPLES["youzan"])
+    assert isinstance(source, Youzan)
+    nothing = hashlib.md5(source.client_id.encode() + source.secrets[0].encode()).hexdigest()  # noqa: S324 - the provider's choice
+    for message in ({"tid": "E1"}, "", None):
+        raw = json.dumps({"type": "trade_TradeSuccess", "msg": message, "sign": nothing}).encode()
+        assert refused(Delivery({}, raw), source)
+
+
 @each_provider
 def test_a_body_with_one_altered_byte_is_refused_wherever_the_byte_is(provider: str) -> None:
     delivery, source = sent(SAMPLES[provider])

@@ -77,9 +77,16 @@ def test_consents_carry_file_row_and_operator_as_proof(told: Any) -> None:
     ]  # fmt: skip
 
 
+def test_a_consent_without_its_instant_is_refused_for_it_would_undo_a_later_refusal(told: Any) -> None:
+    header = ["手机号", "渠道", "是否同意"]
+    found = told(Kind.CONSENTS, header, [PHONE, "短信", "是"], [PHONE, "邮件", "否"])
+    assert [fact.granted for _, fact in found.facts] == [False]
+    assert [one.reason for one in found.report.errors] == ["is missing: a consent counts from when it was given"]
+
+
 def test_a_proof_or_tag_that_holds_contact_data_does_not_travel(told: Any) -> None:
-    header = ["手机号", "渠道", "是否同意", "凭证"]
-    fact = told(Kind.CONSENTS, header, [PHONE, "短信", "是", f"told by {PHONE}"]).fact()
+    header = ["手机号", "渠道", "是否同意", "凭证", "同意时间"]
+    fact = told(Kind.CONSENTS, header, [PHONE, "短信", "是", f"told by {PHONE}", "2025-01-02"]).fact()
     assert fact.proof.endswith("row 2; by li")
     (error,) = told(Kind.TAGS, ["会员号", "标签"], ["M1", f"vip;{MAIL}"]).report.errors
     assert error.reason == "holds what looks like an address or a phone number"
