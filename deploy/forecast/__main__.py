@@ -15,14 +15,13 @@ from pathlib import Path
 
 import msgspec
 
-from deploy.forecast.expected import expect
+from deploy.forecast.expected import customers_of, expect
 from deploy.forecast.in_force import SECONDS, policy_in_force
 from services.ingest.imports.frames import frames
 from services.ingest.imports.prepare import Packed, packed_records
 from services.trigger_engine.publish import read_policy_file
 from shared.chain import PolicyPublished
 from shared.shop import load_shop
-from shared.topics import CUSTOMER_EVENTS
 
 HIGHEST = 2**31
 """Number of a policy that is read from a file."""
@@ -39,17 +38,10 @@ def main() -> int:
     os.nice(10)  # live events go first
     shop = load_shop(Path(os.environ["HUITOU_SHOP_FILE"]).read_bytes())
     policy = _policy(given.policy)
-    customers = len(
-        {key for group in _groups(given.records) for topic, _, key, value, _ in group if _counts(topic, value)}
-    )
+    customers = customers_of(_groups(given.records))
     found = expect(_groups(given.records), baseline=given.baseline, shop=shop, policy=policy, customers=customers)
     sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
     return 0
-
-
-def _counts(topic: str, value: bytes) -> bool:
-    """Facts are about customers; links and conflicts stand under further ids of theirs."""
-    return topic == CUSTOMER_EVENTS.name and not value.startswith(b'{"type":"identity.')
 
 
 def _policy(file: Path | None) -> PolicyPublished | None:

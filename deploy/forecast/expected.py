@@ -116,12 +116,23 @@ def expect(
     )
 
 
+def customers_of(groups: Iterable[list[Packed]]) -> int:
+    """How many customers the groups are about; further ids of theirs, under which their links stand, do not count."""
+    return len({_whom(group) for group in groups} - {None})
+
+
+def _whom(group: list[Packed]) -> bytes | None:
+    return next(
+        (key for topic, _, key, _, _ in reversed(group) if topic == CUSTOMER_EVENTS.name and key is not None), None
+    )
+
+
 def _sampled(groups: Iterable[list[Packed]], share: float, looked_at: set[bytes]) -> Iterator[Emit]:
     """All records of what was said of a sampled customer: his links stand under other ids, before his facts."""
     for group in groups:
         records = [Emit(topic, number, key, value) for topic, number, key, value, _ in group]
         records = [record for record in records if record.topic == CUSTOMER_EVENTS.name and record.key is not None]
-        customer = records[-1].key if records else None
+        customer = _whom(group)
         if customer is not None and (share >= 1 or share_of(SALT, customer.decode()) < share):
             looked_at.add(customer)
             yield from records

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deploy.forecast import expected
-from deploy.forecast.expected import Forecast, expect
+from deploy.forecast.expected import Forecast, customers_of, expect
 from services.ingest.imports.prepare import Packed
 from shared.chain import Linked, PolicyPublished
 from shared.codec import encode
@@ -52,6 +52,15 @@ def test_stages_that_will_be_reached_are_counted_by_when() -> None:
     assert found.moves["lifecycle silent"] == {"1": 1, "7": 3, "30": 4}
     assert found.moves["lifecycle churned"] == {"1": 0, "7": 1, "30": 1}
     assert (found.policy, found.rules, found.busiest) == (None, {}, {})
+
+
+def test_a_customer_with_several_ids_counts_once() -> None:
+    phone = b"e" + b"0" * 32
+    link = (CUSTOMER_EVENTS.name, partition_of(phone), phone, encode(Linked("c1")), list[tuple[str, bytes]]())
+    groups = [[link, *bought("c1", 29)], bought("c2", 25)]
+    assert customers_of(groups) == 2
+    found = forecast(groups, customers=customers_of(groups))
+    assert (found.customers, found.looked_at, found.moves["lifecycle silent"]["30"]) == (2, 2, 2)
 
 
 def test_rules_tell_whom_they_would_reach_and_what_stops_the_others() -> None:
