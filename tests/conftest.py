@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from tests.support.data import data_directory
 from tests.support.stack import House, Topics, fresh_database, house
@@ -17,6 +18,10 @@ pytest_plugins = ["pytester"]
 
 # A shell that starts the tests in the background lets them ignore SIGINT, and so would every process that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes depends on what else the machine does: no test is timed.
+settings.register_profile("huitou", deadline=None)
+settings.load_profile("huitou")
 
 _SKIPPED_DATA = pytest.StashKey[list[str]]()
 
