@@ -107,7 +107,7 @@ class Stack:
                 await create(self.kafka, replication=min(3, self._nodes))
             await self._start_all()
             self._write_environment()
-        except BaseException:
+        except BaseException:  # cancelled or interrupted, too: nothing may be left running; it goes on to the caller
             await self.stop()
             raise
         return self

@@ -18,7 +18,7 @@ from services.ingest.people import Desk
 from services.ingest.strict_json import JsonRefusedError
 from services.profile.fold import ProfileFold
 from shared.chain import NOWHERE, Profile, ProfileStep
-from shared.events import CustomerFact
+from shared.events import ConsentSet, CustomerFact
 from shared.shop import DAY, Shop
 from shared.streams.fold import Context
 from tests.support.hooks import GOLDEN, read, sent
@@ -64,6 +64,13 @@ def profile_of(calls: Sequence[Case | list[CustomerFact]]) -> Profile:
     (step,) = current.steps or ()
     assert isinstance(step, ProfileStep)
     return step.profile
+
+
+@pytest.mark.parametrize(("state", "said"), [("subscribed", []), ("unsubscribed", [False])])
+def test_of_shopifys_consents_without_a_date_only_refusals_count(state: str, said: list[bool]) -> None:
+    consent = {"state": state, "opt_in_level": "single_opt_in", "consent_updated_at": None}
+    facts = facts_of(case("shopify/customers_update", email_marketing_consent=consent, sms_marketing_consent=None))
+    assert [fact.granted for fact in facts if isinstance(fact, ConsentSet)] == said
 
 
 SHOPIFY = [

@@ -118,6 +118,21 @@ def test_one_bad_line_leaves_its_whole_order_out(retail: Any) -> None:
         assert report.reasons["belongs to an order of which another row is refused"] == 2
 
 
+def test_counts_and_sums_beyond_any_order_are_refused_and_reasons_name_no_rows(retail: Any) -> None:
+    at, rest = "2011-07-01 08:27:00", "17"
+    counts = ("18446744073709551616", "2000000", "1_0")
+    many = [[str(number), "p", count, at, "1", rest] for number, count in enumerate(counts)]
+    huge = [["9", "p", "1000000", at, "90000", rest], ["9", "q", "1000000", at, "90000", rest]]
+    torn = [[f"T{n}", "p", "1", at, "1", who] for n in range(3) for who in ("17", "18")]
+    report = retail([*many, *huge, *torn]).report
+    assert (report.used, report.refused) == (0, 11)
+    reasons = " | ".join(report.reasons)
+    assert "must lie between -1000000 and 1000000" in reasons
+    assert "add up to more than any amount taken" in reasons
+    differs = [count for reason, count in report.reasons.items() if "customer differs" in reason]
+    assert differs == [6]
+
+
 def test_an_order_of_two_customers_is_refused_whole(retail: Any) -> None:
     report = retail([ROWS[0], [*ROWS[1][:5], "18"], ROWS[2]]).report
     assert (report.orders, report.refused) == (1, 2)
