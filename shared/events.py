@@ -268,3 +268,5 @@ class RejectedEvent(msgspec.Struct, frozen=True, tag_field="type", tag="event.re
     sealed: str
     """base64 of the sealed bytes (shared/sealing.py, alias "rejected-event", field = `id`)."""
     received_at: int
+    history: bool = False
+    """It was told as what happened long ago (`/v1/import`): sent again it must not fire either."""

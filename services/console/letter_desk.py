@@ -44,7 +44,7 @@ class Sender(Protocol):
     async def put(self, record: Emit) -> tuple[int, int]:
         """Write the record; its partition and offset once the broker has it. UnsentError otherwise."""
 
-    async def resend(self, event: dict[str, Any]) -> Refusal | None:
+    async def resend(self, event: dict[str, Any], *, history: bool) -> Refusal | None:
         """Through ingest's intake; None where it was accepted. UnsentError if there was no answer."""
 
 
@@ -127,7 +127,8 @@ class Desk:
             partition, offset = await self._sender.put(found.record)
             place = f"{found.record.topic}/{partition}/{offset}"
             return Outcome(letter=told.id, result="asked" if found.asks else "put-back", detail=place)
-        refusal = await self._sender.resend(_dated(found.event, told.told_at))
+        event = found.event if found.history else _dated(found.event, told.told_at)
+        refusal = await self._sender.resend(event, history=found.history)
         if refusal is None:
             return Outcome(letter=told.id, result="accepted")
         return Outcome(letter=told.id, result="refused", detail=f"{refusal.path}: {refusal.reason}"[:500])

@@ -49,14 +49,14 @@ class ReplaySender:
             raise UnsentError(f"the broker did not take it: {type(error).__name__}") from None
         return written.partition, written.offset
 
-    async def resend(self, event: dict[str, Any]) -> Refusal | None:
+    async def resend(self, event: dict[str, Any], *, history: bool) -> Refusal | None:
         """As `Sender.resend`."""
         if self._key_file is None or not self._ingest_url:
             raise UnsentError("HUITOU_INGEST_URL, HUITOU_INGEST_KEY_FILE: both are needed to send an event again")
         try:
             key = read_private(self._key_file).decode("ascii").strip()
             async with httpx2.AsyncClient(base_url=self._ingest_url, timeout=SECONDS, trust_env=False) as client:
-                answer = await _posted(client, key, event)
+                answer = await posted(client, key, event, history=history)
         except (PrivateFileError, UnicodeDecodeError) as error:
             raise UnsentError(f"HUITOU_INGEST_KEY_FILE: {error}") from None
         except httpx2.HTTPError as error:
@@ -64,16 +64,21 @@ class ReplaySender:
         return _refusal(answer)
 
 
-async def _posted(client: httpx2.AsyncClient, key: str, event: dict[str, Any]) -> httpx2.Response:
-    """By the door of its shape: webhooks' events have the typed API's and name a `customer`, all others are Segment's."""
+async def posted(
+    client: httpx2.AsyncClient, key: str, event: dict[str, Any], *, history: bool = False
+) -> httpx2.Response:
+    """By the door of its shape: webhooks' events have the typed API's and name a `customer`, all others are Segment's.
+
+    Strictly: what is refused once more is told, and makes no second letter.
+    """
     if isinstance(event.get("customer"), dict):
         content, bearer = msgspec.json.encode(event), {"authorization": f"Bearer {key}"}
         return await client.post("/api/v1/events", content=content, headers=bearer)
     return await client.post(
-        "/v1/batch",
+        "/v1/import" if history else "/v1/batch",
         content=msgspec.json.encode({"batch": [event]}),
         auth=(key, ""),
-        headers={"content-type": "application/json", "prefer": "return=representation"},
+        headers={"content-type": "application/json", "prefer": "return=representation, handling=strict"},
     )
 
 

@@ -57,6 +57,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     arrived: int
     told_at: int
+    history: bool
+    """Told as history, which fires nothing."""
     state: State
 
 

@@ -45,6 +45,8 @@ class Letter(NamedTuple):
     told_at: int
     """When it was first put aside, ms."""
     sealed: str
+    history: bool = False
+    """Of a rejected event: it was told as history, and so it is again."""
 
     @property
     def rejected(self) -> bool:
@@ -123,6 +125,7 @@ def rejected(record: Record) -> Letter:
         arrived=_instant(told.received_at),
         told_at=_instant(record.timestamp),
         sealed=told.sealed,
+        history=told.history,
     )
 
 

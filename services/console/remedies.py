@@ -63,6 +63,8 @@ class Resend(msgspec.Struct, frozen=True):
     """An event that goes through ingest's intake again."""
 
     event: dict[str, Any]
+    history: bool = False
+    """As what happened long ago, by the door through which it came."""
 
 
 class PutBack(msgspec.Struct, frozen=True):
@@ -83,7 +85,7 @@ def remedy(letter: Letter, raw: bytes, *, fixed: bytes | None = None, customer: 
     if fixed is None and not letter.rejected and len(raw) >= LONGEST_SEALED:
         raise NoRemedyError("only the first part of the record was kept: give it whole, with --with")
     if letter.rejected:
-        return _event(raw if fixed is None else fixed)
+        return _event(raw if fixed is None else fixed, history=letter.history)
     if letter.topic == CUSTOMER_EVENTS.name:
         return _front(letter, raw, fixed, customer)
     if letter.topic in _inner:
@@ -97,7 +99,7 @@ def remedy(letter: Letter, raw: bytes, *, fixed: bytes | None = None, customer: 
     raise NoRemedyError(f"topic: {letter.topic} is no input of ours")
 
 
-def _event(content: bytes) -> Resend:
+def _event(content: bytes, *, history: bool) -> Resend:
     if len(content) > LARGEST_EVENT:
         raise NoRemedyError(f"the event is larger than {LARGEST_EVENT} bytes")
     try:
@@ -106,7 +108,7 @@ def _event(content: bytes) -> Resend:
         raise NoRemedyError(f"the event is no JSON ({type(error).__name__}): give it mended, with --with") from None
     if not isinstance(event, dict):
         raise NoRemedyError("the event is no object: give it mended, with --with")
-    return Resend(event)
+    return Resend(event, history)
 
 
 def _front(letter: Letter, raw: bytes, fixed: bytes | None, customer: str) -> PutBack:

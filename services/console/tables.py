@@ -74,6 +74,7 @@ letter = _table(
     sa.Column("arrived", sa.BigInteger),
     sa.Column("told_at", sa.BigInteger),
     sa.Column("sealed", sa.Text),
+    sa.Column("history", sa.Boolean),
 )
 letter_action = sa.Table(
     "letter_action",

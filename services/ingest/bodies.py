@@ -63,6 +63,12 @@ def bearer(request: Request) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
+def prefers(request: Request, preference: str) -> bool:
+    """Whether the client asks for it, by the header of RFC 7240."""
+    asked = (part.strip() for line in request.headers.getlist("prefer") for part in line.split(","))
+    return preference in asked
+
+
 def traceparent(request: Request) -> str:
     """The trace context, if it is one."""
     given = request.headers.get("traceparent", "")

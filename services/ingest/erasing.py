@@ -15,6 +15,7 @@ from services.ingest.typed_shapes import Customer
 from services.ingest.wording import refused
 from shared.events import CustomerErased
 from shared.ids import derived_id
+from shared.instants import parse_instant
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,6 +24,8 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     customer: Customer
     id: Annotated[str, Meta(pattern=r"^[!-~]{0,128}\Z")] = ""
     """Yours, the same over retries; empty: one is made."""
+    at: str = ""
+    """When it was asked for, the same over retries; empty: now. What the person does after it is not erased."""
 
 
 class Erasure(msgspec.Struct, frozen=True):
@@ -39,6 +42,19 @@ def wish_of(item: object) -> Wish:
         return msgspec.convert(item, Wish)
     except msgspec.ValidationError as error:
         raise refused(str(error), "$") from None
+
+
+def instant_of(wish: Wish, latest: int | None, now: int) -> int:
+    """When it was asked for; EventRefusedError for one that is none, or later than `latest`."""
+    if not wish.at:
+        return now
+    try:
+        at = parse_instant(wish.at)
+    except ValueError as error:
+        raise EventRefusedError("at", str(error)) from None
+    if latest is not None and at > latest:
+        raise EventRefusedError("at", "lies ahead: what will happen cannot be erased")
+    return at
 
 
 def identifiers_of(customer: Customer) -> list[Identifier]:

@@ -43,7 +43,7 @@ def create(settings: HttpSettings) -> FastAPI:
     publisher = KafkaPublisher(settings.kafka)
     memory = SealMemory(clock.monotonic)
     links, keyring, desk = LinkMemory(clock.monotonic), Keyring.load(settings.keyring), settings.desk()
-    intake = Intake(desk, keyring, publisher, memory, now_ms=clock.now_ms, links=links)
+    intake = Intake(desk, keyring, publisher, memory, now_ms=clock.now_ms, links=links, scenario=settings.scenario)
     gate = Gate(WriteKeys.load(settings.write_keys_file), clock.monotonic, settings.limit())
     brake = None if settings.scenario else ChainBrake(settings.kafka, clock.monotonic, max_lag=settings.import_max_lag)
     declarations = Declarations(publisher, (lambda: None) if settings.scenario else clock.now_ms)

@@ -13,7 +13,7 @@ from services.ingest.decimals import MAX_DIGITS
 from services.ingest.erasing import Erasure
 from services.ingest.fields import EventRefusedError
 from services.ingest.link_memory import LinkMemory
-from services.ingest.people import Desk, Taken
+from services.ingest.people import Desk, Taken, as_heard
 from services.ingest.publisher import Publisher
 from services.ingest.records import Request
 from services.ingest.seal_memory import SealMemory
@@ -45,9 +45,10 @@ class Intake:
         *,
         now_ms: Callable[[], int],
         links: LinkMemory | None = None,
+        scenario: bool = False,
     ) -> None:
-        """Without `links` every event that names several ids writes their links again."""
-        self._links = links
+        """Without `links` every event that names several ids writes their links again. `scenario`: time is the data's."""
+        self._links, self._scenario = links, scenario
         self._desk, self._keyring, self._publisher, self._memory, self._now_ms = (
             desk,
             keyring,
@@ -65,12 +66,13 @@ class Intake:
         kind: str = "",
         sent_at: object = None,
         history: bool = False,
+        keep_refused: bool = True,
         traceparent: str = "",
     ) -> list[Outcome]:
         """Publish messages of Segment's shape, refused ones to the rejected events.
 
         `kind`: the path's type. `sent_at`: the batch's own, as written. `history`: what happened long ago changes
-        states and never fires; its instants are data and stay as they are.
+        states and never fires; its instants are data and stay as they are. `keep_refused`: the caller keeps none himself.
         """
         received_at = self._now_ms()
         request = Request(source, self._keyring, self._memory, received_at=received_at, links=self._links)
@@ -83,14 +85,14 @@ class Intake:
                 return _as_history(item, self._desk, source, received_at)
             return segment.take(item, self._desk, source=source, received_at=received_at, sent_at=sent_at)
 
-        outcomes = [_taken(request, item, take, traceparent) for item in items]
+        outcomes = [self._take(request, item, take, traceparent) for item in items]
         refused = [index for index, outcome in enumerate(outcomes) if outcome.refusal is not None]
-        if refused:
+        if refused and keep_refused:
             written = _as_written(items, refused, raw)
             for index, sealed in zip(refused, written, strict=True):
                 refusal = outcomes[index].refusal
                 assert refusal is not None
-                request.reject(_placed(refusal, "$" if kind else f"$.batch[{index}]"), sealed)
+                request.reject(_placed(refusal, "$" if kind else f"$.batch[{index}]"), sealed, history=history)
         await self._publish(request)
         return outcomes
 
@@ -101,7 +103,7 @@ class Intake:
         def take(item: object) -> Taken:
             return typed.take(item, self._desk, source=source)
 
-        outcomes = [_taken(request, item, take, traceparent) for item in items]
+        outcomes = [self._take(request, item, take, traceparent) for item in items]
         await self._publish(request)
         return outcomes
 
@@ -119,7 +121,7 @@ class Intake:
         def take(item: object) -> Taken:
             return typed.take(item, self._desk, source=source)
 
-        outcomes = [_taken(request, event, take, "") for event in events]
+        outcomes = [self._take(request, event, take, "") for event in events]
         for index, (event, outcome) in enumerate(zip(events, outcomes, strict=True)):
             if outcome.refusal is not None and isinstance(event, _UNREAD):
                 request.reject(_placed(outcome.refusal, "$"), raw)
@@ -129,11 +131,12 @@ class Intake:
         return outcomes
 
     async def erase(self, item: object, *, source: str) -> Erasure:
-        """Publish the erasure of one person as of now; EventRefusedError if the item names nobody."""
+        """Publish the erasure of one person, as of now or of `at`; EventRefusedError if the item names nobody."""
         wish = erasing.wish_of(item)
-        identifiers = erasing.identifiers_of(wish.customer)
-        erasure = erasing.erase(identifiers, self._desk.pepper, event_id=wish.id, source=source, at=self._now_ms())
-        request = Request(source, self._keyring, self._memory, received_at=erasure.at)
+        identifiers, now = erasing.identifiers_of(wish.customer), self._now_ms()
+        at = erasing.instant_of(wish, None if self._scenario else now, now)
+        erasure = erasing.erase(identifiers, self._desk.pepper, event_id=wish.id, source=source, at=at)
+        request = Request(source, self._keyring, self._memory, received_at=now)
         request.erase(erasure)
         await self._publish(request)
         return erasure
@@ -161,22 +164,22 @@ class Intake:
         """Whether the broker answers."""
         return await self._publisher.ready()
 
+    def _take(self, request: Request, item: object, take: Callable[[object], Taken], traceparent: str) -> Outcome:
+        event_id = item.get("id") or item.get("messageId") if isinstance(item, dict) else None
+        event_id = event_id if isinstance(event_id, str) else None
+        if isinstance(item, _UNREAD):
+            return Outcome(None, EventRefusedError(item.path, item.reason))
+        try:
+            taken = take(item)
+            request.accept(taken if self._scenario else as_heard(taken, request.received_at), traceparent)
+        except EventRefusedError as refusal:
+            return Outcome(event_id, refusal)
+        return Outcome(event_id, None)
+
     async def _publish(self, request: Request) -> None:
         if request.records:
             await self._publisher.publish(request.records)
             request.settle()
-
-
-def _taken(request: Request, item: object, take: Callable[[object], Taken], traceparent: str) -> Outcome:
-    event_id = item.get("id") or item.get("messageId") if isinstance(item, dict) else None
-    event_id = event_id if isinstance(event_id, str) else None
-    if isinstance(item, _UNREAD):
-        return Outcome(None, EventRefusedError(item.path, item.reason))
-    try:
-        request.accept(take(item), traceparent)
-    except EventRefusedError as refusal:
-        return Outcome(event_id, refusal)
-    return Outcome(event_id, None)
 
 
 def _as_history(item: object, desk: Desk, source: str, baseline: int) -> Taken:

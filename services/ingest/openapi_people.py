@@ -20,8 +20,8 @@ def people() -> dict[str, Document]:
         "/api/v1/erasures": _call(
             "eraseCustomer",
             "删除一个人 / Forget a person",
-            _object(["customer"], customer=ref("Customer"), id=_ID),
-            {"customer": _WHO},
+            _object(["customer"], customer=ref("Customer"), id=_ID, at=_INSTANT),
+            {"customer": _WHO, "id": "e1", "at": AT},
             (
                 "202",
                 "已存 / Stored.",

@@ -175,6 +175,15 @@ def consent_facts(found: list[tuple[str, str, bool]], like: Fact) -> list[Consen
     ]
 
 
+def as_heard(taken: Taken, received_at: int) -> Taken:
+    """No consent is later than its arrival: one told by a clock that is fast would outlast the refusal that follows it."""
+    if not any(type(fact) is ConsentSet and fact.at > received_at for fact in taken.facts):
+        return taken
+    replace = msgspec.structs.replace
+    facts = [replace(fact, at=min(fact.at, received_at)) if type(fact) is ConsentSet else fact for fact in taken.facts]
+    return replace(taken, facts=tuple(facts))
+
+
 def _text(named: Named) -> str:
     try:
         return as_text(named.value)

@@ -44,7 +44,7 @@ class Request:
         received_at: int,
         links: LinkMemory | None = None,
     ) -> None:
-        self._source, self._keyring, self._memory, self._received_at = source, keyring, memory, received_at
+        self._source, self._keyring, self._memory, self.received_at = source, keyring, memory, received_at
         self._sealings: dict[tuple[str, str, str], Sealing] = {}
         self._links = Links(links)
         self.records: list[Emit] = []
@@ -79,7 +79,7 @@ class Request:
             self.records.append(Emit(CUSTOMER_EVENTS.name, _partition(key), key, encode(fact), fact_headers(fact)))
             self._memory.forget(customer, CONTACT_FIELDS)
 
-    def reject(self, refusal: EventRefusedError, raw: bytes) -> None:
+    def reject(self, refusal: EventRefusedError, raw: bytes, *, history: bool = False) -> None:
         """Add an event that was refused, its bytes sealed; of very many bytes the first, and the reason says so."""
         rejected_id = derived_id("rejected", self._source, hashlib.sha256(raw).hexdigest())
         sealed = self._keyring.seal_bytes("rejected-event", rejected_id, raw[:LARGEST_REJECTED])
@@ -90,9 +90,10 @@ class Request:
             path=refusal.path,
             reason=refusal.reason + cut,
             sealed=base64.b64encode(sealed).decode(),
-            received_at=self._received_at,
+            received_at=self.received_at,
+            history=history,
         )
-        headers = cloud_event("event.rejected", id=rejected_id, source=self._source, at=self._received_at)
+        headers = cloud_event("event.rejected", id=rejected_id, source=self._source, at=self.received_at)
         key = self._source.encode()
         self.records.append(Emit(REJECTED_EVENTS.name, _partition(key), key, encode(event), headers))
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.ingest.answers import answer, error, per_item
-from services.ingest.bodies import basic_user, read_body, traceparent
+from services.ingest.bodies import basic_user, prefers, read_body, traceparent
 from services.ingest.brake import Brake
 from services.ingest.browser import settings_document
 from services.ingest.gate import Gate
@@ -82,6 +82,7 @@ class SegmentApi:
             raw=raw,
             sent_at=body.envelope.get("sentAt"),
             history=scope is Scope.IMPORT,
+            keep_refused=not prefers(request, "handling=strict"),
             traceparent=traceparent(request),
         )
         return _answer(request, outcomes)
@@ -107,8 +108,8 @@ def _asked(request: Request) -> str:
 
 
 def _answer(request: Request, outcomes: Sequence[Outcome]) -> Response:
-    """What SDKs expect; per item for whoever asks for it as RFC 7240 has it (the console, when it sends an event again)."""
-    if "return=representation" in request.headers.get("prefer", ""):
+    """What SDKs expect; per item for whoever asks for it (the console, when it sends an event again)."""
+    if prefers(request, "return=representation"):
         return per_item([_result(outcome) for outcome in outcomes])
     return answer(200, {"success": True})
 

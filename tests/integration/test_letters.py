@@ -59,6 +59,7 @@ class Recorder:
     def __init__(self) -> None:
         self.put_back: list[Emit] = []
         self.events: list[dict[str, Any]] = []
+        self.as_history: list[bool] = []
         self.fails_after = 10**9
         self.refusal: Refusal | None = None
 
@@ -69,8 +70,9 @@ class Recorder:
         self.put_back.append(record)
         return record.partition, len(self.put_back)
 
-    async def resend(self, event: dict[str, Any]) -> Refusal | None:
+    async def resend(self, event: dict[str, Any], *, history: bool) -> Refusal | None:
         self.events.append(event)
+        self.as_history.append(history)
         return self.refusal
 
 
@@ -108,10 +110,18 @@ class House:
             )
             await self.take(Told(DEAD_LETTERS.name, self._next, encode(letter), key, timestamp=WHEN + self._next))
 
-    async def refuse(self, event: dict[str, Any], *, offset: int, at: int = WHEN, path: str = "$.total") -> None:
+    async def refuse(
+        self, event: dict[str, Any], *, offset: int, at: int = WHEN, path: str = "$.total", history: bool = False
+    ) -> None:
         sealed = base64.b64encode(self.keyring.seal_bytes("rejected-event", "r1", encode(event))).decode()
         told = RejectedEvent(
-            id="r1", source="shop", path=path, reason="must be a number", sealed=sealed, received_at=at
+            id="r1",
+            source="shop",
+            path=path,
+            reason="must be a number",
+            sealed=sealed,
+            received_at=at,
+            history=history,
         )
         await self.take(Told(REJECTED_EVENTS.name, offset, encode(told), b"shop", timestamp=at))
 
@@ -371,6 +381,16 @@ async def test_what_could_not_be_sent_stays_open_and_is_on_record(house: House) 
     house.sender.fails_after = 10**9
     assert await house.desk.replay_all(Search(), "alice") == {"put-back": 2}
     assert [record.value for record in house.sender.put_back] == [ORDER] * 5
+
+
+@pytest.mark.parametrize("history", [True, False])
+async def test_what_was_told_as_history_is_told_as_history_again(house: House, *, history: bool) -> None:
+    await house.refuse({"messageId": "m"}, offset=0, history=history)
+    (found,) = (await house.found())["letters"]
+    assert found["history"] is history
+    assert (await house.desk.replay(found["id"], "alice", Replay())).result == "accepted"
+    assert house.sender.as_history == [history]
+    assert ("timestamp" in house.sender.events[0]) is not history, "history that says no instant is refused again"
 
 
 async def test_an_event_refused_again_stays_open_with_its_new_reason_on_record(house: House) -> None:

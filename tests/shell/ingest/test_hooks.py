@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from standardwebhooks import Webhook
 
-from services.console.letter_sender import _posted
+from services.console.letter_sender import posted
 from services.ingest import declarations_api
 from services.ingest.__main__ import main
 from services.ingest.app import create_app
@@ -230,7 +230,7 @@ async def test_what_was_refused_can_be_mended_and_sent_again_as_replays_do(hooke
     await hooked.post(golden("generic/single") | {"body": golden("generic/single")["body"] | {"at": "yesterday"}})
     (kept,) = hooked.opened()
     mended = json.loads(kept) | {"at": "2025-06-30T09:21:33+08:00"}
-    told = await _posted(hooked.client, hooked.key, mended)
+    told = await posted(hooked.client, hooked.key, mended)
 
     assert (told.status_code, told.json()["accepted"]) == (200, 1)
     assert [fact.id for fact in hooked.publisher.facts()] == ["pos-7-000123"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx2
 import pytest
 
 from services.ingest.refusals import refusal_in
 from services.ingest.write_keys import Scope, add_key
-from shared.events import ConsentSet, CustomerErased
+from shared.events import ConsentSet, CustomerErased, TraitsSet
+from shared.instants import format_instant
 from tests.shell.ingest.harness import NOW, Shopfront
 
 PHONE = "13912345678"
@@ -22,6 +25,39 @@ async def test_every_id_of_an_erasure_is_erased_as_of_now(shop: Shopfront) -> No
     assert {fact.at for fact in facts} == {NOW + 2_000}
     assert len({record.key for record in shop.publisher.records}) == 2
     assert all(PHONE.encode() not in record.value for record in shop.publisher.records)
+
+
+async def test_an_erasure_told_again_is_as_of_when_it_was_asked_for(shop: Shopfront) -> None:
+    """Whoever came back meanwhile is not erased by the retry."""
+    wish: dict[str, object] = {"customer": {"member": "m1"}, "id": "e1", "at": format_instant(NOW - 60_000)}
+    first, second = await _erase(shop, wish), await _erase(shop, wish)
+    assert first.json() == second.json()
+    assert [fact.at for fact in shop.publisher.facts()] == [NOW - 60_000] * 2
+
+
+@pytest.mark.parametrize("at", [format_instant(NOW + 3_600_000), "yesterday"])
+async def test_nobody_is_erased_as_of_an_instant_that_is_none_or_to_come(shop: Shopfront, at: str) -> None:
+    answer = await _erase(shop, {"customer": {"member": "m1"}, "at": at})
+    assert (answer.status_code, answer.json()["path"]) == (422, "at")
+    assert shop.publisher.records == []
+
+
+async def test_no_consent_outlasts_a_later_refusal_by_a_clock_that_is_fast(shop: Shopfront) -> None:
+    """Within the tolerance of clocks an event stays as told; a consent would win over what is said a minute later."""
+    about = {"customer": {"member": "m1"}, "channel": "sms", "purpose": "marketing", "type": "consent.set"}
+    given = about | {"id": "c1", "granted": True, "at": format_instant(NOW + 240_000)}
+    await shop.typed(json.dumps(given).encode())
+    shop.seconds += 60
+    refused = about | {"id": "c2", "granted": False, "at": format_instant(NOW + 60_000)}
+    await shop.typed(json.dumps(refused).encode())
+    assert [fact.at for fact in shop.publisher.facts()] == [NOW, NOW + 60_000]
+
+
+async def test_a_consent_of_identify_is_no_later_than_its_arrival_either(shop: Shopfront) -> None:
+    traits = {"consents": {"sms": True}, "level": "gold"}
+    message = {"type": "identify", "userId": "m1", "traits": traits, "timestamp": format_instant(NOW + 240_000)}
+    await shop.segment(json.dumps({"batch": [message]}).encode())
+    assert {type(fact): fact.at for fact in shop.publisher.facts()} == {TraitsSet: NOW + 240_000, ConsentSet: NOW}
 
 
 async def test_a_key_for_events_erases_nobody_and_the_other_way_round(shop: Shopfront) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from services.console.letter_sender import posted
 from services.ingest.api import Terms
 from services.ingest.browser import read_origins, settings_document
 from shared.events import Fact, OrderPlaced, PageViewed, Tracked, TraitsSet
@@ -73,7 +74,18 @@ async def test_history_without_an_instant_goes_to_the_rejected_events(shop: Shop
     assert (await shop.client.post("/v1/import", content=body)).status_code == 200
     (record,) = shop.publisher.of("rejected-events-v1")
     assert json.loads(record.value)["path"] == "$.batch[0].timestamp"
+    assert json.loads(record.value)["history"] is True
     assert [fact.id for fact in shop.publisher.facts()] == ["page-1"]
+
+
+async def test_history_sent_again_from_the_console_is_history_and_refused_again_makes_no_second_letter(
+    shop: Shopfront,
+) -> None:
+    again = await posted(shop.client, shop.import_key, message("track", timestamp="no instant"), history=True)
+    assert (again.status_code, again.json()["rejected"]) == (422, 1)
+    assert shop.publisher.records == []
+    assert (await posted(shop.client, shop.import_key, message("page"), history=True)).status_code == 200
+    assert [(fact.id, fact.mode) for fact in shop.publisher.facts()] == [("page-1", "import")]
 
 
 async def test_a_sender_cannot_name_mode_or_baseline(shop: Shopfront) -> None:
