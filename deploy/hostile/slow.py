@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from deploy.hostile.corpus import TYPED
 from shared import clock
 
-LONGEST: Final = 45.0
+LONGEST: Final = 15.0
 """Seconds after which such a client must be rid of."""
 _PAUSE: Final = 1.0
 _HEAD: Final = "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"

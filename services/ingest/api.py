@@ -29,7 +29,7 @@ class Terms(msgspec.Struct, frozen=True):
     origins: tuple[str, ...] = ()
     """Origins whose pages may read answers; none: pages of this machine."""
     body_seconds: float = READ_SECONDS
-    """A body that is not whole by then is refused."""
+    """For each part of a body; three times that for the whole."""
 
 
 def routes(intake: Intake, gate: Gate, terms: Terms, brake: Brake | None) -> list[BaseRoute]:

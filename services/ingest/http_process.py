@@ -33,7 +33,7 @@ MOST_AT_ONCE: Final = 1_000
 HEAD_SECONDS: Final = 10.0
 """For the head of a request; a connection that asks nothing is cut then, too."""
 CUT_SECONDS: Final = READ_SECONDS + 10
-"""For a body, so that its sender hears 408 before; one that was answered early and goes on sending is cut then."""
+"""For a part of a body, so that its sender hears 408 before; one that was answered early and goes on sending is cut then."""
 STOP_SECONDS: Final = 8
 """For requests under way when the process is asked to stop."""
 

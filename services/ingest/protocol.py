@@ -7,6 +7,8 @@ from typing import ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from services.ingest.bodies import PART
+
 LARGEST_HEAD: Final = 64 << 10
 """Bytes of request line and headers."""
 
@@ -17,9 +19,9 @@ class Patient(HttpToolsProtocol):
     head_seconds: ClassVar[float]
     """A head is whole so long after its first byte, or after the connection."""
     body_seconds: ClassVar[float]
-    """A body is whole so long after its head."""
+    """So long after its head a body is whole, or a part of it is there and the next awaited; not once it was answered."""
     _deadline: asyncio.TimerHandle | None = None
-    _in_head, _head_bytes = True, 0
+    _in_head, _head_bytes, _part_bytes = True, 0, 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A connection; its first head must come in time."""
@@ -41,9 +43,17 @@ class Patient(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole; the body must follow in time."""
-        self._in_head, self._head_bytes = False, 0
+        self._in_head, self._head_bytes, self._part_bytes = False, 0, 0
         self._within(self.body_seconds)
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Some of the body; while somebody reads it, every part gets time of its own."""
+        self._part_bytes += len(body)
+        if self._part_bytes >= PART and not self.cycle.response_complete:
+            self._part_bytes = 0
+            self._within(self.body_seconds)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""

@@ -14,6 +14,7 @@ import uvicorn
 
 from deploy.stack import ports
 from services.ingest.api import Terms
+from services.ingest.bodies import PART
 from services.ingest.protocol import LARGEST_HEAD, patient
 from tests.shell.ingest.harness import Shopfront
 
@@ -33,15 +34,16 @@ class Served:
     async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port)
 
-    def head(self, length: int, path: str = "/v1/t") -> bytes:
+    def head(self, length: int, path: str = "/v1/t", *, bearer: str = "") -> bytes:
         lines = (f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {length}")
-        return "\r\n".join((*lines, f"Authorization: {self.shop.basic['authorization']}", "", "")).encode()
+        authorization = f"Bearer {bearer}" if bearer else self.shop.basic["authorization"]
+        return "\r\n".join((*lines, f"Authorization: {authorization}", "", "")).encode()
 
 
 @asynccontextmanager
 async def served(folder: Path, *, at_once: int = 100, head: float = HEAD) -> AsyncIterator[Served]:
     (port,) = ports.free(1)
-    shop = Shopfront(folder, terms=Terms(body_seconds=BODY))
+    shop = Shopfront(folder, terms=Terms(body_seconds=BODY), imports=folder / "imports")
     config = uvicorn.Config(
         shop.app,
         host="127.0.0.1",
@@ -110,6 +112,36 @@ async def test_a_body_that_drips_hears_408_and_is_cut_although_it_moves(tmp_path
         dripping.cancel()
         writer.close()
         assert front.shop.publisher.records == []
+
+
+async def test_a_large_body_on_a_slow_line_is_taken_while_it_moves_on(tmp_path: Path) -> None:
+    """Longer than a part may take, shorter than the whole may."""
+    body = json.dumps({"batch": [MESSAGE]}).encode() + b" " * (5 * PART)
+    async with served(tmp_path) as front:
+        reader, writer = await front.open()
+        began = asyncio.get_running_loop().time()
+        writer.write(front.head(len(body), "/v1/batch"))
+        for place in range(0, len(body), PART):
+            writer.write(body[place : place + PART])
+            await writer.drain()
+            await asyncio.sleep(BODY / 3)
+        assert b" 200 " in await reader.readuntil(b"\r\n")
+        assert asyncio.get_running_loop().time() - began > BODY
+        writer.close()
+
+
+async def test_a_file_on_a_slow_line_is_not_cut_while_it_moves_on(tmp_path: Path) -> None:
+    """Files have minutes; the connection itself only asks that they move."""
+    path = "/api/v1/imports?kind=orders&name=a.csv"
+    async with served(tmp_path) as front:
+        reader, writer = await front.open()
+        writer.write(front.head(8 * PART, path, bearer=front.shop.import_key))
+        for _ in range(8):
+            writer.write(b"x" * PART)
+            await writer.drain()
+            await asyncio.sleep(CUT / 4)
+        assert b" 201 " in await reader.readuntil(b"\r\n")
+        writer.close()
 
 
 async def test_who_goes_on_sending_after_an_answer_is_cut(tmp_path: Path) -> None:
