@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -16,6 +16,9 @@ from services.ingest.wording import refused
 from shared.events import CustomerErased
 from shared.ids import derived_id
 from shared.instants import parse_instant
+
+AHEAD_MS: Final = 5 * 60_000
+"""Forgiven, as of events; it counts as now."""
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,16 +48,18 @@ def wish_of(item: object) -> Wish:
 
 
 def instant_of(wish: Wish, latest: int | None, now: int) -> int:
-    """When it was asked for; EventRefusedError for one that is none, or later than `latest`."""
+    """When it was asked for; EventRefusedError for one that is none, or later than `latest` and what a clock may be fast."""
     if not wish.at:
         return now
     try:
         at = parse_instant(wish.at)
     except ValueError as error:
         raise EventRefusedError("at", str(error)) from None
-    if latest is not None and at > latest:
+    if latest is None or at <= latest:
+        return at
+    if at > latest + AHEAD_MS:
         raise EventRefusedError("at", "lies ahead: what will happen cannot be erased")
-    return at
+    return latest
 
 
 def identifiers_of(customer: Customer) -> list[Identifier]:

@@ -39,6 +39,8 @@ class Mapped(msgspec.Struct, frozen=True):
     """In the shapes of the typed API; of a batch also refusals of single events that could not be read."""
     ignored: str = ""
     """Why it leads to no event."""
+    erase: Any = None
+    """Whom to forget, as `POST /api/v1/erasures` takes it."""
 
 
 class Receipt(msgspec.Struct, frozen=True):

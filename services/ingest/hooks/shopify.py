@@ -48,7 +48,10 @@ def verify(delivery: Delivery, source: Shopify, _: int) -> None:
 
 def map_events(delivery: Delivery, source: Shopify) -> Mapped:
     """The events of one call; its topic says what the body is."""
-    take = _TOPICS.get(delivery.header("x-shopify-topic"))
+    topic = delivery.header("x-shopify-topic")
+    if topic == "customers/redact":
+        return _redact(Fields(parse(delivery.raw, LIMITS)), delivery, source)
+    take = _TOPICS.get(topic)
     if take is None:
         return Mapped(ignored="of a topic that is not used")
     return take(Fields(parse(delivery.raw, LIMITS)), source)
@@ -179,6 +182,15 @@ def _consent(payload: Fields, source: Shopify) -> Mapped:
     return Mapped([fact | {"customer": who} for fact in facts], "" if facts else "a consent that says nothing")
 
 
+def _redact(payload: Fields, delivery: Delivery, source: Shopify) -> Mapped:
+    """Somebody to be forgotten, as of when Shopify asked."""
+    needed(payload, "shop_domain")  # the topic is not signed: an order sent again as this one erases nobody
+    customer = payload.section("customer")
+    who = buyer(source, text(customer, "id"), email=_email(customer), phone=text(customer, "phone"))
+    name = derived_id("hook", issuer(source), "redact", delivery.header("x-shopify-webhook-id"))
+    return Mapped(erase={"customer": who, "id": name, "at": delivery.header("x-shopify-triggered-at")})
+
+
 def _consents(holder: Fields, name: str, changed: str) -> list[dict[str, Any]]:
     facts = []
     for channel, field in _CONSENTS.items():
@@ -233,6 +245,10 @@ _TOPICS: Final[dict[str, Callable[[Fields, Shopify], Mapped]]] = {
     "customers/disable": _customer,
     "customers/email_marketing_consent_update": _consent,
     "customers/marketing_consent_update": _consent,
+    "customers/data_request": lambda *_: Mapped(ignored="the shop answers it: docs/privacy.md says what is kept where"),
+    "shop/redact": lambda *_: Mapped(
+        ignored="the installation is the shop's: `make clean` or its databases and topics"
+    ),
 }
 
 PROVIDER: Final = Provider(

@@ -26,6 +26,8 @@ class Taker:
             mapped = provider.map(delivery, source)
         except (JsonRefusedError, EventRefusedError) as refusal:
             return Receipt(await self._intake.pushed([refusal], source=source.name, raw=delivery.raw))
+        if mapped.erase is not None:
+            return Receipt([await self._erase(mapped.erase, delivery, source)])
         if not mapped.events:
             return Receipt(ignored=mapped.ignored)
         told = [event for event in mapped.events if not _declares(event)]
@@ -33,6 +35,14 @@ class Taker:
         whole = all(outcome.refusal is None for outcome in outcomes)
         heard = [await self._hear(event, source, whole=whole) for event in mapped.events if _declares(event)]
         return Receipt([*outcomes, *heard])
+
+    async def _erase(self, wish: object, delivery: Delivery, source: AnySource) -> Outcome:
+        """A wish that names nobody is kept as a rejected event: the provider will not ask again."""
+        try:
+            return Outcome((await self._intake.erase(wish, source=source.name)).id, None)
+        except EventRefusedError as refusal:
+            (outcome,) = await self._intake.pushed([refusal], source=source.name, raw=delivery.raw)
+            return outcome
 
     async def _hear(self, declaration: object, source: AnySource, *, whole: bool) -> Outcome:
         """A declaration counts once its call's events are in the log, and not if one of them was refused."""

@@ -39,7 +39,7 @@ from services.ingest.seal_memory import SealMemory
 from services.ingest.write_keys import Scope, WriteKeys, add_key
 from shared.chain import SourceCompleted
 from shared.codec import decode_front
-from shared.events import OrderPlaced
+from shared.events import CustomerErased, OrderPlaced
 from shared.sealing import Keyring
 from shared.shop import Shop
 from shared.topics import PARTITIONS
@@ -276,6 +276,35 @@ async def test_large_and_bursting_bodies_are_refused(hooked: Hooked) -> None:
     bomb = await hooked.client.post("/hooks/shopify", content=packed, headers={"content-encoding": "gzip"})
     assert (plain.status_code, bomb.status_code) == (413, 413)
     assert len(packed) < 10_000
+
+
+async def test_shopify_s_redaction_erases_every_id_of_the_person_once(hooked: Hooked) -> None:
+    redaction = golden("shopify/customers_redact")
+    assert (await hooked.post(redaction)).json() == {"status": "taken", "accepted": 1, "rejected": 0}
+    assert (await hooked.post(redaction)).json() == {"status": "repeated"}
+    facts = hooked.publisher.facts()
+    assert [type(fact) for fact in facts] == [CustomerErased] * 3
+    assert {fact.at for fact in facts} == {1_751_508_000_123}
+    assert len({record.key for record in hooked.publisher.records}) == 3
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"customer": {}}, {"customer": {"id": 1, "phone": "139****0002"}}, {"shop_domain": ""}]
+)
+async def test_a_redaction_that_names_nobody_is_kept_for_the_shop_to_see(hooked: Hooked, wrong: Case) -> None:
+    case = golden("shopify/customers_redact")
+    case["body"] |= wrong
+    assert (await hooked.post(case)).json() == {"status": "taken", "accepted": 0, "rejected": 1}
+    assert hooked.publisher.facts() == []
+    assert hooked.opened() == [raw_of(case)]
+
+
+async def test_an_order_sent_again_as_a_redaction_erases_nobody(hooked: Hooked) -> None:
+    """Shopify signs the body alone."""
+    case = golden("shopify/orders_create")
+    case["headers"] |= {"x-shopify-topic": "customers/redact"}
+    assert (await hooked.post(case)).json()["rejected"] == 1
+    assert hooked.publisher.facts() == []
 
 
 async def test_woocommerces_unsigned_ping_is_answered_and_means_nothing(hooked: Hooked) -> None:

@@ -31,6 +31,7 @@ def test_a_call_says_what_its_golden_file_says(path: Path) -> None:
     mapped = PROVIDERS[type(source)].map(delivery, source)
 
     assert json.loads(msgspec.json.encode(list(mapped.events))) == case.get("events", [])
+    assert mapped.erase == case.get("erase")
     assert mapped.ignored == case.get("ignored", "")
 
 
