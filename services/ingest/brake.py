@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol, final
 
 from aiokafka.errors import KafkaError
 
-from services.ingest.pacing import FIRST_GROUP, ChainLag
+from services.ingest.chain_lag import HOPS, ChainLag
 
 LOOK_SECONDS: Final = 1.0
 """So long one look at the lag holds."""
@@ -31,15 +31,15 @@ class ChainBrake:
     """The lag of the chain: connects when first asked, and looks once a second however often it is asked."""
 
     def __init__(
-        self, bootstrap: str, monotonic: Callable[[], float], *, max_lag: int, group: str = FIRST_GROUP
+        self, bootstrap: str, monotonic: Callable[[], float], *, max_lag: int, hops: Mapping[str, str] = HOPS
     ) -> None:
-        self._bootstrap, self._monotonic, self._max_lag, self._group = bootstrap, monotonic, max_lag, group
+        self._bootstrap, self._monotonic, self._max_lag, self._hops = bootstrap, monotonic, max_lag, hops
         self._chain: ChainLag | None = None
         self._looked, self._pulled = float("-inf"), False
         self._one = asyncio.Lock()
 
     async def pulled(self) -> bool:
-        """True while more than `max_lag` records wait. A broker that cannot be asked stops nobody: nor will it store."""
+        """True while more than `max_lag` records wait at one hop. A broker that cannot be asked stops nobody: nor will it store."""
         async with self._one:
             if self._monotonic() - self._looked >= LOOK_SECONDS:
                 lag = await self._records()
@@ -58,7 +58,7 @@ class ChainBrake:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 if self._chain is None:
-                    self._chain = ChainLag(self._bootstrap, self._group)
+                    self._chain = ChainLag(self._bootstrap, self._hops)
                     await self._chain.__aenter__()
                 return await self._chain.records()
         except (KafkaError, TimeoutError):

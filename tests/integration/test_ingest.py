@@ -186,7 +186,7 @@ async def test_history_over_http_never_fires_and_waits_while_the_chain_is_behind
     order = {"type": "track", "event": "Order Completed", "userId": "m9", "messageId": "ingest-past-1", "timestamp": AT}
     body = {"batch": [order | {"properties": {"order_id": "past-1", "total": "9.90"}}], "writeKey": key}
     seconds, group = 0.0, f"brake-{secrets.token_hex(4)}"
-    brake = ChainBrake(broker, lambda: seconds, max_lag=0, group=group)
+    brake = ChainBrake(broker, lambda: seconds, max_lag=0, hops={group: "customer-events-v1"})
     before = clock.now_ms()
     async with ingest.process("http"), ingest.client() as client:
         assert not await brake.pulled()  # nobody has ever followed: there is no chain that is behind

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from services.ingest.imports.chain_lag import ChainLag
+from services.ingest.chain_lag import ChainLag
 from services.ingest.imports.frames import Frame, frames
 from services.ingest.imports.jobs import Job, Status
 from services.ingest.imports.pace import CHUNK

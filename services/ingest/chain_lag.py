@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self, final
 
@@ -24,10 +25,10 @@ HOPS: Final = {
 class ChainLag:
     """`async with ChainLag(bootstrap) as chain: await chain.records()`."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, hops: Mapping[str, str] = HOPS) -> None:
         self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
         self._reader = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False)
-        self._places = {group: [TopicPartition(topic, n) for n in range(PARTITIONS)] for group, topic in HOPS.items()}
+        self._places = {group: [TopicPartition(topic, n) for n in range(PARTITIONS)] for group, topic in hops.items()}
 
     async def __aenter__(self) -> Self:
         await self._reader.start()
@@ -42,14 +43,14 @@ class ChainLag:
 
     async def records(self) -> int | None:
         """Records that the hop furthest behind has not committed; None if no hop ever committed."""
-        committed = await asyncio.gather(*(self._committed(group) for group in HOPS))
+        committed = await asyncio.gather(*(self._committed(group) for group in self._places))
         if not any(committed):
             return None
         places = [place for places in self._places.values() for place in places]
         ends: dict[TopicPartition, int] = await self._reader.end_offsets(places)
         behind = [
             sum(max(0, ends[place] - known.get(place, 0)) for place in self._places[group])
-            for group, known in zip(HOPS, committed, strict=True)
+            for group, known in zip(self._places, committed, strict=True)
             if known
         ]
         return max(behind)
