@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from services.ingest.cutting import NOTHING, holds_contact
 from services.ingest.imports.csv_file import csv_rows, find_delimiter, find_encoding, first_line
 from services.ingest.imports.excel_file import excel_rows
 from services.ingest.imports.limits import Limits
@@ -83,9 +84,20 @@ def _table(path: Path, found: Found, rows: Iterator[list[str]], limits: Limits, 
     _check_width(path, first, limits)
     if header:
         names = [name.strip().lstrip("\ufeff") for name in first]
+        _require_names(path, names)
         return Table(found, names, _numbered(path, rows, limits, after=1))
     names = [_letter(index) for index in range(len(first))]
     return Table(found, names, _numbered(path, _with(first, rows), limits, after=0))
+
+
+def _require_names(path: Path, names: list[str]) -> None:
+    """A first row of data must not be lost, nor stand in the report as names of columns."""
+    for place, name in enumerate(names):
+        if holds_contact(name, NOTHING):
+            raise ImportRefusedError(
+                f"{path.name}: column {_letter(place)} of the first row looks like an address or a phone number, not like "
+                "a name; where there is no row of names, say so: --no-header (over HTTP header=false)"
+            )
 
 
 def _numbered(path: Path, rows: Iterator[list[str]], limits: Limits, *, after: int) -> Iterator[Line]:

@@ -70,6 +70,9 @@ def test_a_file_without_header_names_its_columns_by_letters(tmp_path: Path) -> N
     file = tmp_path / "x.csv"
     file.write_bytes(b"13812345678\n13912345678\n")
     assert table(file, header=False)[1:] == (["A"], [(1, ["13812345678"]), (2, ["13912345678"])])
+    with pytest.raises(ImportRefusedError, match="column A of the first row looks like an address") as refused:
+        table(file)
+    assert "13812345678" not in str(refused.value)
 
 
 # --- what is refused
