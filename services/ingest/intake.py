@@ -75,7 +75,7 @@ class Intake:
         states and never fires; its instants are data and stay as they are. `keep_refused`: the caller keeps none himself.
         """
         received_at = self._now_ms()
-        request = Request(source, self._keyring, self._memory, received_at=received_at, links=self._links)
+        request = self._request(source, received_at)
 
         if kind:  # so that a refused message is kept with the type that its path gave it
             items = [item | {"type": kind} if isinstance(item, dict) else item for item in items]
@@ -98,7 +98,7 @@ class Intake:
 
     async def typed(self, items: Sequence[object], *, source: str, traceparent: str = "") -> list[Outcome]:
         """Publish events of the typed API; what is refused is told to the caller alone."""
-        request = Request(source, self._keyring, self._memory, received_at=self._now_ms(), links=self._links)
+        request = self._request(source, self._now_ms())
 
         def take(item: object) -> Taken:
             return typed.take(item, self._desk, source=source)
@@ -116,7 +116,7 @@ class Intake:
 
         `raw`: the call's body, kept where an event could not even be read.
         """
-        request = Request(source, self._keyring, self._memory, received_at=self._now_ms(), links=self._links)
+        request = self._request(source, self._now_ms())
 
         def take(item: object) -> Taken:
             return typed.take(item, self._desk, source=source)
@@ -163,6 +163,10 @@ class Intake:
     async def ready(self) -> bool:
         """Whether the broker answers."""
         return await self._publisher.ready()
+
+    def _request(self, source: str, received_at: int) -> Request:
+        latest = None if self._scenario else received_at
+        return Request(source, self._keyring, self._memory, received_at=received_at, latest=latest, links=self._links)
 
     def _take(self, request: Request, item: object, take: Callable[[object], Taken], traceparent: str) -> Outcome:
         event_id = item.get("id") or item.get("messageId") if isinstance(item, dict) else None

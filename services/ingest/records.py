@@ -42,8 +42,11 @@ class Request:
         memory: SealMemory,
         *,
         received_at: int,
+        latest: int | None = None,
         links: LinkMemory | None = None,
     ) -> None:
+        """`latest`: addresses are sealed as of no later instant, or an erasure that follows would pass them by."""
+        self._latest = latest
         self._source, self._keyring, self._memory, self.received_at = source, keyring, memory, received_at
         self._sealings: dict[tuple[str, str, str], Sealing] = {}
         self._links = Links(links)
@@ -67,7 +70,9 @@ class Request:
             sealing = self._memory.begin(*place)
             if sealing is not None:
                 self._sealings[place] = sealing
-                emits.append(self._contact_point(person.customer, contact.field, contact.value, taken.facts[0].at))
+                emits.append(
+                    self._contact_point(person.customer, contact.field, contact.value, self._heard(taken.facts[0]))
+                )
         if person.aliases or person.rivals:
             self.records += self._links.of(person)
         self.records += emits
@@ -102,6 +107,9 @@ class Request:
         for sealing in self._sealings.values():
             self._memory.finish(sealing)
         self._links.settle()
+
+    def _heard(self, fact: Fact) -> int:
+        return fact.at if self._latest is None else min(fact.at, self._latest)
 
     def _contact_point(self, customer: str, field: str, value: str, at: int) -> Emit:
         """Keyed by customer and field, for the topic is compacted; in the customer's own partition."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -12,6 +12,7 @@ from services.notifier.facts import Publication, buried
 from services.notifier.silence import Verdict
 from shared.deadletters import LONGEST_SEALED, SEALED_AS, reason_of, sealed_field
 from shared.events import ContactPoint
+from shared.instants import parse_instant
 from shared.outreach import Allow, CancelMessage, OutreachCommand, SendMessage, Suppress
 from shared.streams import poison_limit
 from shared.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
@@ -30,6 +31,7 @@ class Record(Protocol):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
 
 
 class ReceiptLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,8 +63,8 @@ class Batch(msgspec.Struct, kw_only=True):
     """Ids of erased persons, with the instant up to which."""
     contacts: dict[tuple[str, str], Contact] = {}
     """By alias and field; the last stays."""
-    erased: set[str] = set()
-    """Record keys whose addresses are forgotten, before the new ones are written."""
+    erased: dict[str, int] = {}
+    """Record keys whose addresses up to an instant are forgotten, before the new ones are written."""
     receipts: list[ReceiptLine] = []
     dead: list[Publication] = []
     positions: dict[tuple[str, int], int] = {}
@@ -109,7 +111,10 @@ def _read(record: Record, batch: Batch) -> None:
         _take_command(_decode_command(value), value, batch)
     elif record.topic == CONTACT_POINTS.name:
         key = (record.key or b"").decode()
-        _take_contact(key, _decode_contact(value) if record.value is not None else None, batch)
+        if record.value is None:
+            _drop_contact(key, _erased_until(record.headers), batch)
+        else:
+            _take_contact(key, _decode_contact(value), batch)
     elif record.topic == PROVIDER_RECEIPTS.name:
         receipt = _decode_receipt(value)
         _require_storable(receipt.provider, receipt.ref, receipt.command_id, receipt.reason)
@@ -156,12 +161,26 @@ def _take_silence(command: Suppress | Allow, batch: Batch) -> None:
             batch.silences[place] = verdict
 
 
-def _take_contact(key: str, point: ContactPoint | None, batch: Batch) -> None:
+def _drop_contact(key: str, until: int, batch: Batch) -> None:
+    """While the chain is behind, the tombstone comes after an address that was given once more since: that one stays."""
     _require_storable(key)
-    if point is None:
-        batch.erased.add(key)
-        batch.contacts = {place: held for place, held in batch.contacts.items() if held.record_key != key}
-        return
+    batch.erased[key] = max(until, batch.erased.get(key, 0))
+    gone = [place for place, held in batch.contacts.items() if held.record_key == key and held.point.at <= until]
+    for place in gone:
+        del batch.contacts[place]
+
+
+def _erased_until(headers: Sequence[tuple[str, bytes]]) -> int:
+    """The instant of the erasure, from the header `ce_time`; without it everything goes."""
+    told = dict(headers).get("ce_time")
+    try:
+        return parse_instant(told.decode()) if told else _LARGEST
+    except ValueError:
+        return _LARGEST
+
+
+def _take_contact(key: str, point: ContactPoint, batch: Batch) -> None:
+    _require_storable(key)
     _require_storable(point.alias, point.field, point.sealed)
     if not 0 <= point.at <= _LARGEST:
         raise _UnstorableError("at: must be an instant in milliseconds")

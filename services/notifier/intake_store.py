@@ -93,7 +93,9 @@ async def _write_commands(connection: AsyncConnection, batch: Batch) -> None:
 
 async def _write_contacts(connection: AsyncConnection, batch: Batch) -> None:
     if batch.erased:
-        await connection.execute(sa.delete(contact_point).where(contact_point.c.record_key.in_(batch.erased)))
+        old = (contact_point.c.record_key == sa.bindparam("key")) & (contact_point.c.at <= sa.bindparam("until"))
+        gone = [{"key": key, "until": until} for key, until in sorted(batch.erased.items())]
+        await connection.execute(sa.delete(contact_point).where(old), gone)
     if not batch.contacts:
         return
     erased = await erased_until(connection, [alias for alias, _ in batch.contacts])

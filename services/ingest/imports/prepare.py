@@ -120,7 +120,8 @@ def _keep(said: Said, terms: Terms, tally: Tally, tools: Tools) -> Entry | None:
     if terms.outside(first.at):
         tally.skip("outside the period", rows)
         return None
-    request = Request(terms.source, tools.keyring, tools.memory, received_at=tools.now_ms)
+    latest = max(tools.now_ms, terms.baseline)
+    request = Request(terms.source, tools.keyring, tools.memory, received_at=tools.now_ms, latest=latest)
     try:
         request.accept(taken)
     except EventRefusedError as refusal:

@@ -60,6 +60,14 @@ async def test_a_consent_of_identify_is_no_later_than_its_arrival_either(shop: S
     assert {type(fact): fact.at for fact in shop.publisher.facts()} == {TraitsSet: NOW + 240_000, ConsentSet: NOW}
 
 
+async def test_no_address_is_later_than_its_arrival(shop: Shopfront) -> None:
+    """An erasure takes the addresses up to its instant: one from a clock that is fast must not escape it."""
+    message = {"type": "identify", "userId": "m1", "traits": {"phone": PHONE}, "timestamp": format_instant(NOW + 10**7)}
+    await shop.segment(json.dumps({"batch": [message]}).encode())
+    (point,) = shop.publisher.of("contact-points-v1")
+    assert json.loads(point.value)["at"] == NOW
+
+
 async def test_a_key_for_events_erases_nobody_and_the_other_way_round(shop: Shopfront) -> None:
     body = {"customer": {"member": "m1"}}
     assert (await shop.client.post("/api/v1/erasures", json=body, headers=shop.bearer)).status_code == 403

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 
 import msgspec
 import pytest
 
 from services.notifier.intake import Contact, read_batch
-from shared.codec import encode
+from shared.codec import cloud_event, encode
 from shared.deadletters import DeadLetter
 from shared.events import ContactPoint
 from shared.outreach import CancelMessage, OutreachCommand, SendMessage
 from shared.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
+
+
+AT = 1_750_000_000_000
 
 
 class Line(msgspec.Struct):
@@ -24,6 +28,7 @@ class Line(msgspec.Struct):
     key: bytes | None = b"u1"
     partition: int = 0
     timestamp: int = 77
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 def _command(command_id: str = "c1", *, decided_at: int = 2, rule: str = "r1", send_by: int = 3) -> SendMessage:
@@ -84,11 +89,23 @@ def test_of_an_address_the_last_stays_and_a_tombstone_forgets_what_came_with_its
         _seal,
     )
 
-    assert batch.erased == {"u1"}
+    assert batch.erased == {"u1": 2**63 - 1}
     assert batch.contacts == {
         ("u2", "email"): Contact(point=foreign, record_key="u2"),
         ("u1", "email"): Contact(point=mail, record_key="u1"),
     }
+
+
+def test_a_late_tombstone_spares_an_address_that_was_given_after_the_erasure() -> None:
+    """The chain is behind: what the person said since stands before the tombstone of what was said before."""
+    before, since = ContactPoint("u1", "phone", "s1", AT - 1), ContactPoint("u1", "phone", "s2", AT + 1)
+    headers = cloud_event("contact.point", id="e", source="huitou/profile", at=AT)
+    tombstone = Line(CONTACT_POINTS.name, None, key=b"u1/phone", headers=headers)
+    told = [Line(CONTACT_POINTS.name, encode(each), key=b"u1/phone") for each in (before, since)]
+
+    assert read_batch([told[0], tombstone], _seal).contacts == {}
+    assert [held.point for held in read_batch([*told, tombstone], _seal).contacts.values()] == [since]
+    assert read_batch([tombstone], _seal).erased == {"u1/phone": AT}
 
 
 def test_receipts_are_kept_in_order() -> None:
