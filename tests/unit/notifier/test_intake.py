@@ -15,7 +15,6 @@ from shared.events import ContactPoint
 from shared.outreach import CancelMessage, OutreachCommand, SendMessage
 from shared.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
 
-
 AT = 1_750_000_000_000
 
 
