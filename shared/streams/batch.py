@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -74,3 +75,8 @@ class Counts(msgspec.Struct):
     poison: int = 0
     ticks: int = 0
     ticks_ignored: int = 0
+
+
+def checksum(record: Record) -> str:
+    """Fingerprint of a record for the commit's metadata (rule 8)."""
+    return f"{record.offset}:{zlib.crc32((record.key or b'') + b'|' + (record.value or b'')):08x}"

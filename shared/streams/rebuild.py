@@ -12,12 +12,12 @@ from aiokafka.structs import OffsetAndMetadata
 
 from shared.log import Log
 from shared.streams import snapshot
-from shared.streams.batch import Batch
+from shared.streams.batch import Batch, checksum
 from shared.streams.clients import Cluster, KafkaSink
 from shared.streams.effects import Targets, persist
 from shared.streams.fold import Fold
 from shared.streams.head import PARTITION_KEY, PartitionValues, decode_values, unpack
-from shared.streams.partition import Partition, checksum
+from shared.streams.partition import Partition
 from shared.streams.rules import BrokenInvariantError
 from shared.streams.store import Store
 from shared.topics import EPOCH, PARTITIONS, changelog

@@ -11,9 +11,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from shared.log import Log
+from shared.streams.batch import checksum
 from shared.streams.effects import Appended, Targets, persist
 from shared.streams.head import PARTITION_KEY
-from shared.streams.partition import Partition, checksum
+from shared.streams.partition import Partition
 from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
 
 READ = 20_000

@@ -13,7 +13,7 @@ from shared.chain import NOWHERE
 from shared.codec import encode
 from shared.events import ConsentSet, CustomerErased, OrderCancelled, OrderPlaced, OrderRefunded, PageViewed, TraitsSet
 from shared.shop import DAY, Shop
-from shared.streams import partition
+from shared.streams import steps
 from shared.streams.fold import Context, Outcome
 from shared.streams.partition import Partition
 from shared.topics import CONTACT_POINTS
@@ -91,7 +91,7 @@ def test_a_state_written_before_anybody_could_be_erased_is_read() -> None:
 
 
 def test_a_state_that_was_frozen_for_its_size_is_erased_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partition, "STATE_LIMIT", 200)
+    monkeypatch.setattr(steps, "STATE_LIMIT", 200)
     core: Partition[State] = Partition(FOLD, partition=0, seal=lambda *_: "")
     facts = [*(order(f"o{number}") for number in range(12)), CustomerErased(id="x", at=T + 1)]
     for offset, fact in enumerate(facts):

@@ -109,7 +109,7 @@ def test_a_batch_without_poison_never_stops_a_worker() -> None:
 
 
 def test_a_frozen_customer_does_not_speak_against_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.streams.partition.STATE_LIMIT", 2_000)
+    monkeypatch.setattr("shared.streams.steps.STATE_LIMIT", 2_000)
     world = World()
     _feed(world, 0, 2 * MOST_NET)
     assert _life(world, lambda _: TallyFold(), frozenset({Rule.POISON_LIMIT}))

@@ -287,7 +287,7 @@ def test_rule_11_too_much_poison_stops_the_worker() -> None:
 
 
 def _total_of_a_fat_customer(off: Off, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
-    monkeypatch.setattr("shared.streams.partition.STATE_LIMIT", 2_000)
+    monkeypatch.setattr("shared.streams.steps.STATE_LIMIT", 2_000)
     core = _partition(off)
     for offset in range(60):
         core.apply(Stored(offset, b"ann", _order(offset, f"order-with-a-long-name-{offset:030d}")))
