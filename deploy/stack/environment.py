@@ -55,6 +55,8 @@ def environment(directory: Path, *, addresses: Addresses, secrets: Secrets, scen
         "HUITOU_SMTP_HOST": HOST,
         "HUITOU_SMTP_PORT": smtp,
         "HUITOU_INGEST_URL": f"http://{HOST}:{http}",
+        "HUITOU_UNSUBSCRIBE_KEY_FILE": str(secrets.unsubscribe_key),
+        "HUITOU_UNSUBSCRIBE_URL": f"http://{HOST}:{http}/u/{{token}}",
         "HUITOU_INGEST_KEY_FILE": str(secrets.write_key),
         "HUITOU_OPERATORS_FILE": str(secrets.operators),
         "HUITOU_INGEST_CALLBACK": f"http://{HOST}:{http}",

@@ -41,6 +41,8 @@ class Secrets(msgspec.Struct, frozen=True, kw_only=True):
     """The same accounts as the sandbox checks them."""
     operators: Path
     """Who may open letters over HTTP: nobody, until somebody is added (`services.console operators`)."""
+    unsubscribe_key: Path
+    """Of the links in mails: the notifier makes them, ingest answers them."""
 
     def read_write_key(self) -> str:
         """`hk_….…`, the user name of HTTP basic authentication at ingest."""
@@ -71,6 +73,7 @@ def ensure(directory: Path) -> Secrets:
         providers=directory / "providers.json",
         sandbox=directory / "sandbox.json",
         operators=directory / "operators.json",
+        unsubscribe_key=directory / "unsubscribe-key",
     )
     if not files.keyring.exists():
         Keyring.create(files.keyring)
@@ -88,6 +91,9 @@ def ensure(directory: Path) -> Secrets:
     if not files.providers.exists():
         accounts = msgspec.json.decode(read_private(files.sandbox), type=SandboxAccounts)
         create_private(files.providers, msgspec.json.encode(_providers(accounts)))
+    if not files.unsubscribe_key.exists():
+        email = msgspec.json.decode(read_private(files.providers), type=Providers).email
+        create_private(files.unsubscribe_key, (email.unsubscribe_key if email else secrets.token_urlsafe(32)).encode())
     return files
 
 

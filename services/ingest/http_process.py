@@ -7,7 +7,7 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
-from services.ingest import declarations_api
+from services.ingest import declarations_api, unsubscribe_api
 from services.ingest.app import create_app
 from services.ingest.bodies import READ_SECONDS
 from services.ingest.brake import ChainBrake
@@ -54,6 +54,8 @@ def create(settings: HttpSettings) -> FastAPI:
         import_routes(settings.imports, gate, clock.now_ms, Limits(upload=settings.imports_upload_mb * MEGABYTE)),
         identity_routes(desk.pepper, publisher, gate),
     ]
+    if key := settings.unsubscribe_key():
+        more.append(unsubscribe_api.routes(intake, key))
     return create_app(intake, gate, publisher, terms=settings.terms(), brake=brake, more=more)
 
 

@@ -9,18 +9,24 @@ from typing import Any, Final, NamedTuple, final
 import msgspec
 
 from services.ingest import erasing, refusals, segment, typed
+from services.ingest.cutting import NOTHING
 from services.ingest.decimals import MAX_DIGITS
 from services.ingest.erasing import Erasure
 from services.ingest.fields import EventRefusedError
 from services.ingest.link_memory import LinkMemory
-from services.ingest.people import Desk, Taken, as_heard
+from services.ingest.people import Desk, Person, Taken, as_heard
 from services.ingest.publisher import Publisher
 from services.ingest.records import Request
 from services.ingest.seal_memory import SealMemory
 from services.ingest.strict_json import JsonRefusedError
 from shared.codec import encode
+from shared.events import ConsentSet
+from shared.ids import derived_id
 from shared.sealing import Keyring
+from shared.unsubscribing import Refusable
 
+UNSUBSCRIBED: Final = "huitou/unsubscribe"
+"""The source of what readers of our own messages say by their link."""
 _UNREAD: Final = (JsonRefusedError, EventRefusedError)
 """What stands in the place of an item that could not be read."""
 
@@ -159,6 +165,24 @@ class Intake:
             if outcome.refusal is not None:
                 raise outcome.refusal
         return word
+
+    async def refuse(self, about: Refusable) -> None:
+        """Publish that the reader of a message wants no more of its channel and purpose, as of now."""
+        now = self._now_ms()
+        said = {
+            "type": "consent.set",
+            "id": derived_id("unsubscribe", about.command_id, now),
+            "at": now,
+            "source": UNSUBSCRIBED,
+            "channel": about.channel,
+            "purpose": about.purpose,
+            "granted": False,
+            "proof": f"unsubscribe link of {about.command_id}",
+        }
+        fact = msgspec.convert(said, ConsentSet)
+        request = self._request(UNSUBSCRIBED, now)
+        request.accept(Taken(Person(about.customer, contacts=(), known=NOTHING), (fact,)))
+        await self._publish(request)
 
     async def ready(self) -> bool:
         """Whether the broker answers."""

@@ -13,6 +13,7 @@ from services.ingest.gate import STANDARD
 from services.ingest.identifiers import Pepper
 from services.ingest.people import Desk
 from services.ingest.rate import Limit
+from shared.private_files import read_private
 from shared.shop import load_shop
 
 
@@ -58,6 +59,8 @@ class HttpSettings(ImportSettings):
     """Write keys (mode 0600), see `python -m services.ingest keys`."""
     hooks_file: Path | None = None
     """Systems that may call `/hooks/…` (mode 0600), see docs/webhooks.md; without it there are none."""
+    unsubscribe_key_file: Path | None = None
+    """The key (mode 0600) of the links in messages, the same as `email.unsubscribe_key` of the notifier's providers; without it `/u/…` is not served."""
     http_port: int
     """Port to listen on."""
     imports_upload_mb: int = 20
@@ -87,6 +90,10 @@ class HttpSettings(ImportSettings):
         if written and origin_of(written) != written.rstrip("/"):
             raise ValueError("must be an address without a path, such as https://collect.shop.example")
         return written.rstrip("/")
+
+    def unsubscribe_key(self) -> bytes:
+        """Empty where no file is named; PrivateFileError if it cannot be used."""
+        return b"" if self.unsubscribe_key_file is None else read_private(self.unsubscribe_key_file).strip()
 
     def limit(self) -> Limit:
         """Of keys without one of their own."""

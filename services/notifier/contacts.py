@@ -31,6 +31,8 @@ class Writer:
             to=self._address(command, sealed),
             content=content,
             send_by_ms=command.send_by,
+            customer=command.customer,
+            purpose=command.purpose,
             staff=command.guide or None,
         )
 

@@ -88,6 +88,7 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = ""
     smtp_host: str = ""
     smtp_port: int = 0
+    unsubscribe_url: str = ""
     send_s: float = 20.0
     """Longest time of one send."""
     connections: int = 16
@@ -136,7 +137,7 @@ def _email(account: EmailAccount, reach: Reach) -> EmailConfig:
         sender=account.sender,
         sender_name=account.sender_name,
         message_id_domain=account.message_id_domain,
-        unsubscribe_url=account.unsubscribe_url,
+        unsubscribe_url=reach.unsubscribe_url or account.unsubscribe_url,
         unsubscribe_key=account.unsubscribe_key.encode(),
         username=account.username,
         password=account.password,

@@ -35,6 +35,8 @@ class NotifierSettings(BaseSettings):
     smtp_host: str = ""
     smtp_port: int = 0
     """The relay, where it is not the one of the providers' file."""
+    unsubscribe_url: str = ""
+    """Address of the link in mails, with `{token}`, where it is not that of the providers' file."""
     instance: str | None = None
     """Static membership id; only where a supervisor owns it."""
     scenario: bool = False
@@ -90,6 +92,7 @@ class NotifierSettings(BaseSettings):
             base_url=self.sandbox_url,
             smtp_host=self.smtp_host,
             smtp_port=self.smtp_port,
+            unsubscribe_url=self.unsubscribe_url,
             send_s=self.send_seconds,
             connections=self.workers * self.batch,
         )

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx2
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -80,6 +81,28 @@ async def test_an_opt_out_is_in_force_within_seconds_and_what_waits_does_not_go(
         (True, "form 7"),
     ]
     assert (history[0]["text_version"], history[0]["operator"]) == ("sms-terms-3", "g-017")
+
+
+async def test_one_click_on_a_mail_s_link_is_in_force_within_seconds(house: ShopHouse) -> None:
+    dan = {"member": "M-DAN", "email": "dan.refuses@mailbox.example"}
+    customer = house.id_of(Kind.MEMBER, "M-DAN")
+    await house.tell(order("dan-1", dan))
+    await house.until(lambda: _accepted_by(house, dan["email"]))
+    (mail,) = [each for each in await house.accepted() if dan["email"] in each["to"]]
+    link = mail["body"]["headers"]["list-unsubscribe"].strip("<>")
+
+    async with httpx2.AsyncClient(timeout=30.0, trust_env=False) as reader:
+        assert "退订" in (await reader.get(link)).text
+        assert not await _silent(house, customer, "email", "service")
+        assert (await reader.post(link, data={"List-Unsubscribe": "One-Click"})).status_code == 200
+    took = await house.until(lambda: _silent(house, customer, "email", "service"), within=WITHIN)
+
+    assert took <= WITHIN
+    await house.tell(order("dan-2", dan))
+    await house.until(lambda: _decided(house, "dan-2", "consent"))
+    assert not await _accepted_by(house, dan["email"], times=2)
+    (refused,) = (await _history(house, customer))["consents"]
+    assert refused["proof"].startswith("unsubscribe link of ")
 
 
 async def test_who_was_erased_stays_erased_under_replay(house: ShopHouse) -> None:
@@ -173,8 +196,6 @@ async def _decided(house: ShopHouse, order_id: str, reason: str) -> bool:
 
 
 async def _history(house: ShopHouse, customer: str) -> dict[str, Any]:
-    import httpx2  # noqa: PLC0415 - one use
-
     async with httpx2.AsyncClient(base_url=house.stack.console_url, timeout=60.0, trust_env=False) as client:
         found: dict[str, Any] = (await client.get(f"/api/v1/customers/{customer}/consents")).json()
         return found

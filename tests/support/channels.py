@@ -92,6 +92,8 @@ class Rig:
     def outbound(self, command_id: str = "command-1") -> Outbound:
         return Outbound(
             command_id=command_id,
+            customer="g1",
+            purpose="marketing",
             channel=self.name,
             to=Address(ADDRESSES[self.name]),
             content=Content(

@@ -66,6 +66,9 @@ class Outbound(msgspec.Struct, frozen=True, kw_only=True):
     content: Content
     send_by_ms: int
     """The notifier does not hand over later than this; a channel may use it to shorten its own waiting."""
+    customer: str = ""
+    purpose: str = ""
+    """With the command, whom and what a link to refuse is about (email)."""
     staff: str | None = None
     """wecom only: WeCom userid of the guide who is asked to confirm."""
 

@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime
 from typing import Final, Literal
+from urllib.parse import quote
 
 import aiosmtplib
 from typing_extensions import override
@@ -29,7 +30,7 @@ from services.notifier.channels.contract import (
     Retry,
     Unknown,
 )
-from services.notifier.channels.unsubscribe import unsubscribe_token
+from shared.unsubscribing import Refusable, token_of
 
 RETRY_MS: Final = 5_000
 GREYLISTED_MS: Final = 60_000
@@ -204,7 +205,8 @@ def is_mailbox(address: str) -> bool:
 
 def build_message(outbound: Outbound, config: EmailConfig, now_ms: int) -> EmailMessage:
     """Text and HTML with an unsubscription link in header and body; the address must have passed is_mailbox."""
-    link = config.unsubscribe_url.replace("{token}", unsubscribe_token(outbound.command_id, config.unsubscribe_key))
+    about = Refusable(outbound.customer, outbound.channel, outbound.purpose, outbound.command_id)
+    link = config.unsubscribe_url.replace("{token}", quote(token_of(about, config.unsubscribe_key)))
     message = EmailMessage(policy=POLICY)
     message["From"] = MailAddress(config.sender_name, addr_spec=config.sender)
     message["To"] = MailAddress(addr_spec=outbound.to.value)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx2
 
-from services.ingest import declarations_api
+from services.ingest import declarations_api, unsubscribe_api
 from services.ingest.api import Terms
 from services.ingest.app import STANDARD, create_app
 from services.ingest.declarations import Declarations
@@ -85,6 +85,7 @@ class Shopfront:
         scenario: bool = False,
         imports: Path | None = None,
         limits: Limits | None = None,
+        unsubscribe_key: bytes = b"",
     ) -> None:
         folder.mkdir(exist_ok=True)
         keys = folder / "keys"
@@ -110,6 +111,7 @@ class Shopfront:
         more = [declarations_api.routes(Declarations(self.publisher, lambda: NOW), gate)]
         more += [identity_routes(desk.pepper, self.publisher, gate)]
         more += [] if imports is None else [import_routes(imports, gate, lambda: NOW, limits)]
+        more += [unsubscribe_api.routes(intake, unsubscribe_key)] if unsubscribe_key else []
         self.app = create_app(intake, gate, terms=terms, brake=None if scenario else self.brake, more=more)
         transport = httpx2.ASGITransport(self.app)
         self.client = httpx2.AsyncClient(transport=transport, base_url="http://ingest")

@@ -22,7 +22,6 @@ from services.notifier.channels.contract import (
 )
 from services.notifier.channels.email import is_mailbox, refusal
 from services.notifier.channels.sms import provider_number, send_outcome
-from services.notifier.channels.unsubscribe import command_of, unsubscribe_token
 from services.notifier.channels.wecom import mass_message, staff_card, with_command
 from services.notifier.channels.wecom_api import judge
 from services.notifier.channels.wire import Ambiguous, Answer, Ending, NotBegun
@@ -226,15 +225,6 @@ def test_messages_too_long_for_wecom_are_not_made() -> None:
     assert mass_message(outbound(subject="长" * 43), "https://s.example") is None
     assert staff_card(outbound(text="长" * 513), agent_id=7, task_url="https://s.example") is None
     assert mass_message(outbound(), "https://s.example") is not None
-
-
-def test_an_unsubscription_token_names_its_command_only_with_the_right_key() -> None:
-    token = unsubscribe_token("command-1", b"key")
-
-    assert command_of(token, b"key") == "command-1"
-    assert command_of(token, b"other") is None
-    assert command_of(token.replace("command-1", "command-2"), b"key") is None
-    assert command_of("垃圾", b"key") is None
 
 
 def test_contents_and_configurations_show_no_secret() -> None:

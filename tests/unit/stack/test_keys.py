@@ -24,12 +24,23 @@ def test_every_secret_file_is_for_its_owner_alone(tmp_path: Path) -> None:
             "pepper",
             "providers.json",
             "sandbox.json",
+            "unsubscribe-key",
             "write-key",
             "write-keys.json",
         ],
         0o600,
     )
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+
+
+def test_notifier_and_ingest_have_one_key_for_the_links_in_mails(tmp_path: Path) -> None:
+    files = ensure(tmp_path / "secrets")
+    email = read_providers(files.providers).email
+    assert email is not None
+    assert files.unsubscribe_key.read_text() == email.unsubscribe_key
+    files.unsubscribe_key.unlink()  # an installation from before
+    ensure(tmp_path / "secrets")
+    assert files.unsubscribe_key.read_text() == email.unsubscribe_key
 
 
 def test_a_second_start_changes_no_secret(tmp_path: Path) -> None:
