@@ -78,7 +78,7 @@ OFF = {"": "import,age,expired", "mode": "age,expired", "age": "expired", "send_
 async def gates(directory: Path, file: Path, *, on: str, cache: Path = CACHE) -> Imported:
     """The import with every gate off but `on` ("" for none), at a logical time when everything in it is old."""
     emptied(directory)
-    stack = retail.stack(directory, cache=cache, HUITOU_GATES_OFF=OFF[on])
+    stack = retail.stack(directory, cache=cache, brief=True, HUITOU_GATES_OFF=OFF[on])
     async with stack, Scenario(stack) as scenario:
         members = sorted({sale.member for sale in retail.sales(file)})
         await scenario.tick(LONG_AFTER)

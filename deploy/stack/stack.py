@@ -41,12 +41,13 @@ class Stack:
         env: Mapping[str, str] | None = None,
         cache: Path = CACHE,
         durable: bool = True,
+        brief: bool = False,
         nodes: int = 1,
     ) -> None:
         """Nothing is started yet; what is kept stays in `directory`.
 
         `services` are names of deploy/stack/plan.py; `env` may replace parts of the environment made here;
-        `durable=False` spares the database its fsync and removes its data at the end (tests).
+        `durable=False` spares the database its fsync and removes its data at the end; `brief`: the broker is for a minute or two (tests).
         """
         self.directory = directory.resolve()
         self._steps = chosen(tuple(services))
@@ -56,7 +57,7 @@ class Stack:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("HUITOU_")}
         inherited["PYTHONUNBUFFERED"] = "1"  # a line that sits in a buffer is lost with a kill
         self.supervisor = Supervisor(self.directory / "logs", env=inherited)
-        self.broker = Kafka(self.directory / "kafka", cache=cache.expanduser(), nodes=nodes)
+        self.broker = Kafka(self.directory / "kafka", cache=cache.expanduser(), nodes=nodes, brief=brief)
         self.database = Postgres(self.directory / "postgres", durable=durable)
         self._durable = durable
         self._lock: IO[bytes] | None = None

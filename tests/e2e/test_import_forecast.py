@@ -54,7 +54,9 @@ async def silent_within(stack: Stack, days: int) -> int:
 async def test_what_was_forecast_falls_due_iff_it_was_confirmed(tmp_path: Path, *, confirmed: bool) -> None:
     file = tmp_path / "history.csv"
     shop.write_history(file, shop.buyers(250))
-    stack = Stack(directory=tmp_path / "stack", services=CHAIN, scenario=True, durable=False, cache=jar_cache())
+    stack = Stack(
+        directory=tmp_path / "stack", services=CHAIN, scenario=True, durable=False, brief=True, cache=jar_cache()
+    )
     options = ("--baseline", format_instant(START))
     async with stack, Scenario(stack) as scenario:
         await scenario.tick(START)

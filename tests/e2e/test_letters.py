@@ -105,7 +105,7 @@ def order_completed(message: str, total: Any, *, member: str = MEMBER) -> dict[s
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     directory: Path = tmp_path_factory.mktemp("letters")
-    async with Stack(directory=directory, services=SERVICES, durable=False, cache=jar_cache()) as stack:
+    async with Stack(directory=directory, services=SERVICES, durable=False, brief=True, cache=jar_cache()) as stack:
         yield Shop(stack, operators.add(stack.secrets.operators, "alice"))
 
 

@@ -44,7 +44,7 @@ CUSTOMERS = [f"c{number}" for number in range(40)]
 async def kafka(tmp_path: Path) -> AsyncIterator[str]:
     """A broker of the test's own, with the topics that the tally uses."""
     supervisor = Supervisor(tmp_path / "logs", env=os.environ)
-    broker = Kafka(tmp_path / "kafka", cache=jar_cache())
+    broker = Kafka(tmp_path / "kafka", cache=jar_cache(), brief=True)
     await broker.start(supervisor)
     try:
         await create(broker.bootstrap, USED)

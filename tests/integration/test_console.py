@@ -36,7 +36,7 @@ NOON = 1_762_574_400_000
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     directory: Path = tmp_path_factory.mktemp("console")
-    async with Stack(directory=directory, services=("console",), scenario=True, durable=False) as running:
+    async with Stack(directory=directory, services=("console",), scenario=True, durable=False, brief=True) as running:
         yield running
 
 

@@ -72,7 +72,7 @@ async def decided(kafka: str, count: int) -> list[tuple[str, str]]:
 async def test_a_reminder_waits_for_the_tills_and_goes_once_they_have_told_everything(tmp_path: Path) -> None:
     chain = ("profile", "segmenter", "trigger-engine")
     async with Stack(
-        directory=tmp_path / "stack", services=chain, scenario=True, durable=False, cache=jar_cache()
+        directory=tmp_path / "stack", services=chain, scenario=True, durable=False, brief=True, cache=jar_cache()
     ) as stack:
         source = source_of({"provider": "generic", "name": "pos", "secrets": [SECRETS["generic"]]})
         change_sources(stack.secrets.hooks, lambda _: [source])

@@ -92,7 +92,9 @@ async def profiles(kafka: str) -> list[Profile]:
 async def test_a_trade_behind_its_refund_reaches_the_profile_once_although_its_first_answer_was_lost(
     tmp_path: Path,
 ) -> None:
-    async with Stack(directory=tmp_path / "stack", services=("profile",), durable=False, cache=jar_cache()) as stack:
+    async with Stack(
+        directory=tmp_path / "stack", services=("profile",), durable=False, brief=True, cache=jar_cache()
+    ) as stack:
         source = source_of(TRADE["provider"] | {"secrets": [SECRETS["youzan"]]})
         change_sources(stack.secrets.hooks, lambda _: [source])
         told = stack.environment()

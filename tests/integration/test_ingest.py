@@ -222,7 +222,7 @@ async def _commit(broker: str, group: str, *, behind: int) -> None:
 
 
 async def test_without_a_broker_the_answer_is_503_and_with_it_again_200(tmp_path: Path) -> None:
-    async with Stack(directory=tmp_path / "stack", durable=False) as stack:
+    async with Stack(directory=tmp_path / "stack", durable=False, brief=True) as stack:
         await create(stack.kafka)
         ingest = Running(tmp_path, stack.kafka)
         event = typed("order.cancelled", "it-503", order_id="o9")

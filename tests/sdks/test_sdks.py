@@ -84,7 +84,7 @@ class House:
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     directory = tmp_path_factory.mktemp("sdks") / "stack"
     services = ("profile", "ingest")
-    async with Stack(directory=directory, services=services, cache=jar_cache(), durable=False) as stack:
+    async with Stack(directory=directory, services=services, cache=jar_cache(), durable=False, brief=True) as stack:
         yield House(stack)
 
 

@@ -38,7 +38,9 @@ class ShopHouse:
 
     def __init__(self, directory: Path) -> None:
         env = QUICK | {"HUITOU_SNAPSHOTS": str(directory / "stack" / "snapshots")}
-        self.stack = Stack(directory=directory / "stack", services=ALL, env=env, cache=jar_cache(), durable=False)
+        self.stack = Stack(
+            directory=directory / "stack", services=ALL, env=env, cache=jar_cache(), durable=False, brief=True
+        )
         self.answers: list[bytes] = []
         """Bodies of all answers."""
 

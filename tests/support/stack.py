@@ -68,7 +68,7 @@ class Embedded:
 
     async def kafka(self) -> str:
         if self._kafka is None:
-            self._kafka = Kafka(self._directory / "kafka", cache=self._cache)
+            self._kafka = Kafka(self._directory / "kafka", cache=self._cache, brief=True)
             await self._kafka.start(self._supervisor)
         return self._kafka.bootstrap
 
