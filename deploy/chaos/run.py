@@ -35,6 +35,8 @@ CALM_LAG = 1_000
 CALM_SECONDS = 1.0
 EVENTS_PER_SECOND = 40
 FIRST_SECONDS = 1.0
+BRIEF_BELOW = 20
+"""Kills: such a run takes a minute or two."""
 CHANNELS = ("sms", "email", "wecom", "staff_task")
 ENVIRONMENT = {
     "HUITOU_EPOCH_MS": str(retail.DAY),
@@ -81,6 +83,7 @@ async def run(directory: Path, plan: Plan, say: Say, *, cache: Path = CACHE) -> 
         services=SERVICES,
         scenario=True,
         durable=False,
+        brief=plan.kills < BRIEF_BELOW,
         cache=cache,
         env=ENVIRONMENT | dict(plan.env),
         nodes=plan.nodes,

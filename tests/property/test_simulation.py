@@ -15,7 +15,7 @@ import pytest
 from shared.streams.rules import Rule
 from tests.support.simulated.history import KINDS, run
 
-HISTORIES = int(os.environ.get("HISTORIES", "300"))
+HISTORIES = int(os.environ.get("HISTORIES", "200"))
 TRIES = 150
 AGAIN = "SEED={} .venv/bin/python -m tests.support.simulated"
 
