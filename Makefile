@@ -5,7 +5,9 @@ FAUST := .venv-faust
 BIN := $(VENV)/bin
 # The long files first, so that no worker is left alone with one at the end.
 SHARED := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# What nobody imports need not be compiled.
+INSTALL := install --quiet --disable-pip-version-check --no-compile --require-hashes
+PIP := $(BIN)/python -m pip $(INSTALL)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test unit sdks check format bench chaos hostile lock clean
@@ -78,5 +80,5 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 # Faust cannot live with the versions of requirements.lock: HUITOU_HOST=faust runs in an environment of its own.
 $(FAUST)/.runtime: requirements-faust.lock | $(BIN)/python
 	$(BIN)/python -m venv $(FAUST)
-	$(FAUST)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-faust.lock
+	$(FAUST)/bin/python -m pip $(INSTALL) -r requirements-faust.lock
 	@touch $@
