@@ -61,7 +61,7 @@ class ReplaySender:
             raise UnsentError(f"HUITOU_INGEST_KEY_FILE: {error}") from None
         except httpx2.HTTPError as error:
             raise UnsentError(f"ingest did not answer: {type(error).__name__}") from None
-        return _refusal(answer)
+        return refusal_of(answer)
 
 
 async def posted(
@@ -82,7 +82,18 @@ async def posted(
     )
 
 
-def _refusal(answer: httpx2.Response) -> Refusal | None:
+def _unread(answer: httpx2.Response) -> _Told:
+    try:
+        return msgspec.json.decode(answer.content, type=_Told)
+    except (msgspec.DecodeError, ValueError):
+        return _Told("$", f"ingest answered {answer.status_code}")
+
+
+def refusal_of(answer: httpx2.Response) -> Refusal | None:
+    """What ingest says against the event; None where it was taken. UnsentError if it says neither."""
+    if answer.status_code in {400, 413}:  # not even to be read as an event: that is about the letter, not about ingest
+        told = _unread(answer)
+        return Refusal(told.path, told.reason)
     if answer.status_code not in {200, 207, 409, 422}:
         raise UnsentError(f"ingest answered {answer.status_code}")
     try:

@@ -72,8 +72,8 @@ def bearer(request: Request) -> str:
 
 def prefers(request: Request, preference: str) -> bool:
     """Whether the client asks for it, by the header of RFC 7240."""
-    asked = (part.strip() for line in request.headers.getlist("prefer") for part in line.split(","))
-    return preference in asked
+    parts = (part for line in request.headers.getlist("prefer") for part in line.split(","))
+    return preference in {part.replace(" ", "").replace('"', "").lower() for part in parts}
 
 
 def traceparent(request: Request) -> str:

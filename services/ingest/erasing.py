@@ -27,8 +27,8 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     customer: Customer
     id: Annotated[str, Meta(pattern=r"^[!-~]{0,128}\Z")] = ""
     """Yours, the same over retries; empty: one is made."""
-    at: str = ""
-    """When it was asked for, the same over retries; empty: now. What the person does after it is not erased."""
+    at: str | None = None
+    """When it was asked for, the same over retries; None: now. What the person does well after it is not erased."""
 
 
 class Erasure(msgspec.Struct, frozen=True):
@@ -49,7 +49,7 @@ def wish_of(item: object) -> Wish:
 
 def instant_of(wish: Wish, latest: int | None, now: int) -> int:
     """When it was asked for; EventRefusedError for one that is none, or later than `latest` and what a clock may be fast."""
-    if not wish.at:
+    if wish.at is None:
         return now
     try:
         at = parse_instant(wish.at)
@@ -68,13 +68,18 @@ def identifiers_of(customer: Customer) -> list[Identifier]:
     return [Identifier(kind, value) for kind, value in given if value is not None]
 
 
-def erase(identifiers: Iterable[Identifier], pepper: Pepper, *, event_id: str, source: str, at: int) -> Erasure:
-    """Every id that these identifiers give. EventRefusedError if one gives none: half an erasure would look like a whole."""
+def erase(
+    identifiers: Iterable[Identifier], pepper: Pepper, *, event_id: str, source: str, at: int, whole: bool = True
+) -> Erasure:
+    """Every id that these identifiers give. EventRefusedError if one gives none: half an erasure would look like a whole.
+
+    `whole=False`: of those that a shop system sends along, what identifies nobody never did; it is left out.
+    """
     try:
         found = identify(identifiers, pepper)
     except IdentifierRefusedError as error:
         raise EventRefusedError("customer", f"identifies nobody: {error}") from None
-    if found.refused:
+    if found.refused and whole:
         raise EventRefusedError("customer", f"names somebody else as well, or nobody: {'; '.join(found.refused)}")
     event_id = event_id or derived_id("erase", source, at, *found.aliases)
     facts = ((customer, CustomerErased(id=event_id, at=at, source=source)) for customer in found.aliases)

@@ -136,12 +136,15 @@ class Intake:
         await self._publish(request)
         return outcomes
 
-    async def erase(self, item: object, *, source: str) -> Erasure:
-        """Publish the erasure of one person, as of now or of `at`; EventRefusedError if the item names nobody."""
+    async def erase(self, item: object, *, source: str, whole: bool = True) -> Erasure:
+        """Publish the erasure of one person, as of now or of `at`; EventRefusedError if the item names nobody.
+
+        `whole`: as for `erasing.erase`.
+        """
         wish = erasing.wish_of(item)
         identifiers, now = erasing.identifiers_of(wish.customer), self._now_ms()
         at = erasing.instant_of(wish, None if self._scenario else now, now)
-        erasure = erasing.erase(identifiers, self._desk.pepper, event_id=wish.id, source=source, at=at)
+        erasure = erasing.erase(identifiers, self._desk.pepper, event_id=wish.id, source=source, at=at, whole=whole)
         request = Request(source, self._keyring, self._memory, received_at=now)
         request.erase(erasure)
         await self._publish(request)

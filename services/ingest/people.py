@@ -40,6 +40,8 @@ _TRAITS: Final = {
 """Traits that identify. Other spellings (receiver_phone) may be somebody else's: they are cut, no more."""
 _REACHABLE: Final = frozenset(CONTACT_KINDS)
 _LEAP_YEAR: Final = "2000"
+DOUBT_MS: Final = 5 * 60_000
+"""As far as a clock may be wrong unnoticed (docs/semantics.md §1.4)."""
 
 
 class Desk(msgspec.Struct, frozen=True):
@@ -176,11 +178,20 @@ def consent_facts(found: list[tuple[str, str, bool]], like: Fact) -> list[Consen
 
 
 def as_heard(taken: Taken, received_at: int) -> Taken:
-    """No consent is later than its arrival: one told by a clock that is fast would outlast the refusal that follows it."""
+    """No refusal is later than its arrival, and a consent told by a clock that is fast is well before it.
+
+    Nobody knows how fast the clock is, nor what a right one will tell a moment later of a moment ago: in doubt the refusal
+    holds.
+    """
     if not any(type(fact) is ConsentSet and fact.at > received_at for fact in taken.facts):
         return taken
     replace = msgspec.structs.replace
-    facts = [replace(fact, at=min(fact.at, received_at)) if type(fact) is ConsentSet else fact for fact in taken.facts]
+    facts = [
+        replace(fact, at=received_at - DOUBT_MS if fact.granted else received_at)
+        if type(fact) is ConsentSet and fact.at > received_at
+        else fact
+        for fact in taken.facts
+    ]
     return replace(taken, facts=tuple(facts))
 
 

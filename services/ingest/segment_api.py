@@ -23,6 +23,7 @@ KINDS: Final = {"track": "t", "identify": "i", "page": "p", "screen": "s", "grou
 BATCHES: Final = ("batch", "b")
 IMPORT: Final = "import"
 SETTINGS: Final = "/v1/projects/{key}/settings"
+PER_ITEM: Final = "return=representation"
 RETRY_IMPORT_SECONDS: Final = 2
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?", re.ASCII)
 
@@ -82,7 +83,7 @@ class SegmentApi:
             raw=raw,
             sent_at=body.envelope.get("sentAt"),
             history=scope is Scope.IMPORT,
-            keep_refused=not prefers(request, "handling=strict"),
+            keep_refused=not (prefers(request, PER_ITEM) and prefers(request, "handling=strict")),
             traceparent=traceparent(request),
         )
         return _answer(request, outcomes)
@@ -109,7 +110,7 @@ def _asked(request: Request) -> str:
 
 def _answer(request: Request, outcomes: Sequence[Outcome]) -> Response:
     """What SDKs expect; per item for whoever asks for it (the console, when it sends an event again)."""
-    if prefers(request, "return=representation"):
+    if prefers(request, PER_ITEM):
         return per_item([_result(outcome) for outcome in outcomes])
     return answer(200, {"success": True})
 

@@ -14,8 +14,8 @@ from services.ingest.publisher import BrokerAwayError
 from services.ingest.shelf import Bounds, Shelf
 from shared.unsubscribing import read_token
 
-BOUNDS: Final = Bounds(window_ms=60_000, weight=100_000)
-"""Who presses twice within a minute is on record once."""
+BOUNDS: Final = Bounds(window_ms=1_000, weight=100_000)
+"""Who presses twice within a second is on record once; nobody agrees anew in between."""
 RETRY_SECONDS: Final = 5
 
 
@@ -40,7 +40,7 @@ def routes(intake: Intake, key: bytes) -> APIRouter:
             heard.put(token, True, now)
         return _told(200, page.done(about.channel, about.purpose))
 
-    router.add_api_route("/u/{token}", ask, methods=["GET"])
+    router.add_api_route("/u/{token}", ask, methods=["GET", "HEAD"])
     router.add_api_route("/u/{token}", refuse, methods=["POST"])
     return router
 

@@ -188,7 +188,8 @@ def _redact(payload: Fields, delivery: Delivery, source: Shopify) -> Mapped:
     customer = payload.section("customer")
     who = buyer(source, text(customer, "id"), email=_email(customer), phone=text(customer, "phone"))
     name = derived_id("hook", issuer(source), "redact", delivery.header("x-shopify-webhook-id"))
-    return Mapped(erase={"customer": who, "id": name, "at": delivery.header("x-shopify-triggered-at")})
+    asked = delivery.header("x-shopify-triggered-at") or None
+    return Mapped(erase={"customer": who, "id": name, "at": asked})
 
 
 def _consents(holder: Fields, name: str, changed: str) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ class Taker:
     async def _erase(self, wish: object, delivery: Delivery, source: AnySource) -> Outcome:
         """A wish that names nobody is kept as a rejected event: the provider will not ask again."""
         try:
-            return Outcome((await self._intake.erase(wish, source=source.name)).id, None)
+            return Outcome((await self._intake.erase(wish, source=source.name, whole=False)).id, None)
         except EventRefusedError as refusal:
             (outcome,) = await self._intake.pushed([refusal], source=source.name, raw=delivery.raw)
             return outcome

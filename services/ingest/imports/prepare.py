@@ -27,6 +27,7 @@ from services.ingest.imports.sorting import Entry, Sorter
 from services.ingest.imports.table import Reading, Table, opened
 from services.ingest.imports.terms import Terms
 from services.ingest.imports.vocabulary import Kind
+from services.ingest.people import as_heard
 from services.ingest.records import Request
 from services.ingest.seal_memory import SealMemory
 from shared.sealing import Keyring
@@ -123,7 +124,7 @@ def _keep(said: Said, terms: Terms, tally: Tally, tools: Tools) -> Entry | None:
     latest = max(tools.now_ms, terms.baseline)
     request = Request(terms.source, tools.keyring, tools.memory, received_at=tools.now_ms, latest=latest)
     try:
-        request.accept(taken)
+        request.accept(as_heard(taken, latest))
     except EventRefusedError as refusal:
         tally.refuse(row, RowRefusedError("", refusal.reason), rows)
         return None

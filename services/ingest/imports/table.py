@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,9 @@ from services.ingest.imports.excel_file import excel_rows
 from services.ingest.imports.limits import Limits
 from services.ingest.imports.packed import GZIP, OLE, ZIP
 from services.ingest.imports.refusals import ImportRefusedError
+from services.ingest.imports.values import instant
+
+MANY_DIGITS: Final = 7
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,11 +96,26 @@ def _table(path: Path, found: Found, rows: Iterator[list[str]], limits: Limits, 
 def _require_names(path: Path, names: list[str]) -> None:
     """A first row of data must not be lost, nor stand in the report as names of columns."""
     for place, name in enumerate(names):
-        if holds_contact(name, NOTHING):
+        if _is_data(name):
             raise ImportRefusedError(
                 f"{path.name}: column {_letter(place)} of the first row looks like an address or a phone number, not like "
                 "a name; where there is no row of names, say so: --no-header (over HTTP header=false)"
             )
+
+
+def _is_data(name: str) -> bool:
+    """Names of columns have no address and few digits, unless they are dates."""
+    if holds_contact(name, NOTHING) or "@" in name:
+        return True
+    return sum(character.isdecimal() for character in name) >= MANY_DIGITS and not _is_date(name)
+
+
+def _is_date(name: str) -> bool:
+    try:
+        instant(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _numbered(path: Path, rows: Iterator[list[str]], limits: Limits, *, after: int) -> Iterator[Line]:

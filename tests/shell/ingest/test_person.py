@@ -7,6 +7,7 @@ import json
 import httpx2
 import pytest
 
+from services.ingest.people import DOUBT_MS
 from services.ingest.refusals import refusal_in
 from services.ingest.write_keys import Scope, add_key
 from shared.events import ConsentSet, CustomerErased, TraitsSet
@@ -35,7 +36,7 @@ async def test_an_erasure_told_again_is_as_of_when_it_was_asked_for(shop: Shopfr
     assert [fact.at for fact in shop.publisher.facts()] == [NOW - 60_000] * 2
 
 
-@pytest.mark.parametrize("at", [format_instant(NOW + 3_600_000), "yesterday"])
+@pytest.mark.parametrize("at", [format_instant(NOW + 3_600_000), "yesterday", ""])
 async def test_nobody_is_erased_as_of_an_instant_that_is_none_or_to_come(shop: Shopfront, at: str) -> None:
     answer = await _erase(shop, {"customer": {"member": "m1"}, "at": at})
     assert (answer.status_code, answer.json()["path"]) == (422, "at")
@@ -50,14 +51,29 @@ async def test_no_consent_outlasts_a_later_refusal_by_a_clock_that_is_fast(shop:
     shop.seconds += 60
     refused = about | {"id": "c2", "granted": False, "at": format_instant(NOW + 60_000)}
     await shop.typed(json.dumps(refused).encode())
-    assert [fact.at for fact in shop.publisher.facts()] == [NOW, NOW + 60_000]
+    assert [fact.at for fact in shop.publisher.facts()] == [NOW - DOUBT_MS, NOW + 60_000]
+
+
+@pytest.mark.parametrize(("granted", "refused"), [(240_000, -3_000), (240_000, 0), (200_000, 210_000)])
+async def test_nor_over_a_refusal_of_the_same_request(shop: Shopfront, granted: int, refused: int) -> None:
+    about = {"customer": {"member": "m1"}, "channel": "sms", "purpose": "marketing", "type": "consent.set"}
+    events = [
+        about | {"id": "c1", "granted": True, "at": format_instant(NOW + granted)},
+        about | {"id": "c2", "granted": False, "at": format_instant(NOW + refused)},
+    ]
+    await shop.typed(json.dumps({"events": events}).encode())
+    yes, no = shop.publisher.facts()
+    assert yes.at < no.at <= NOW
 
 
 async def test_a_consent_of_identify_is_no_later_than_its_arrival_either(shop: Shopfront) -> None:
     traits = {"consents": {"sms": True}, "level": "gold"}
     message = {"type": "identify", "userId": "m1", "traits": traits, "timestamp": format_instant(NOW + 240_000)}
     await shop.segment(json.dumps({"batch": [message]}).encode())
-    assert {type(fact): fact.at for fact in shop.publisher.facts()} == {TraitsSet: NOW + 240_000, ConsentSet: NOW}
+    assert {type(fact): fact.at for fact in shop.publisher.facts()} == {
+        TraitsSet: NOW + 240_000,
+        ConsentSet: NOW - DOUBT_MS,
+    }
 
 
 async def test_no_address_is_later_than_its_arrival(shop: Shopfront) -> None:

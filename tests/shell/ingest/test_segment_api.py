@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.console.letter_sender import posted
+from services.console.letter_sender import posted, refusal_of
 from services.ingest.api import Terms
 from services.ingest.browser import read_origins, settings_document
 from shared.events import Fact, OrderPlaced, PageViewed, Tracked, TraitsSet
@@ -86,6 +86,38 @@ async def test_history_sent_again_from_the_console_is_history_and_refused_again_
     assert shop.publisher.records == []
     assert (await posted(shop.client, shop.import_key, message("page"), history=True)).status_code == 200
     assert [(fact.id, fact.mode) for fact in shop.publisher.facts()] == [("page-1", "import")]
+
+
+@pytest.mark.parametrize(
+    ("prefer", "kept"),
+    [
+        ("handling=strict", 1),  # nobody would hear of it
+        ("return=representation", 1),
+        ("return=representation, handling=strict", 0),
+        ('Handling = "Strict" ,Return=representation', 0),
+    ],
+)
+async def test_what_is_refused_is_kept_unless_its_sender_hears_of_it_and_wants_it_back(
+    shop: Shopfront, prefer: str, kept: int
+) -> None:
+    wrong = json.dumps({"batch": [message("track", timestamp="no instant")]}).encode()
+    await shop.segment(wrong, prefer=prefer)
+    assert len(shop.publisher.of("rejected-events-v1")) == kept
+
+
+async def test_what_cannot_even_be_read_again_is_refused_and_ends_no_replay_of_many(shop: Shopfront) -> None:
+    answer = await posted(shop.client, shop.key, {"customer": {}, "depth": _deep(200)})
+    assert answer.status_code == 400
+    refusal = refusal_of(answer)
+    assert refusal is not None
+    assert "deep" in refusal.reason
+
+
+def _deep(levels: int) -> object:
+    value: object = 1
+    for _ in range(levels):
+        value = [value]
+    return value
 
 
 async def test_a_sender_cannot_name_mode_or_baseline(shop: Shopfront) -> None:

@@ -25,6 +25,30 @@ def table(file: Path, **reading: object) -> tuple[Found, list[str], list[tuple[i
         return found.found, found.header, [(line.number, line.cells) for line in found.lines]
 
 
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [
+        ("021-62345678", True),
+        ("1.3712345671E+10", True),
+        ("+852 9123 4567", True),
+        ("138****5678", True),
+        ("91234567", True),
+        ("ann@example", True),
+        ("2025-06-30", False),
+        ("amount_2025", False),
+        ("手机号", False),
+    ],
+)
+def test_a_first_row_of_data_is_no_header(tmp_path: Path, name: str, *, refused: bool) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text(f"{name}\n13912345678\n", encoding="utf-8")
+    if refused:
+        with pytest.raises(ImportRefusedError, match="column A of the first row"):
+            table(file)
+    else:
+        assert table(file)[1] == [name]
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize(
     ("encoding", "found"), [("utf-8", "utf-8-sig"), ("utf-8-sig", "utf-8-sig"), ("gb18030", "gb18030")]
