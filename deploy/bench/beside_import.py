@@ -26,6 +26,7 @@ async def measure(
 ) -> None:
     """The same stack and rate twice, `seconds` each: without, then with an import. `policy` must not hold messages back."""
     emptied(directory)
+    directory.parent.mkdir(parents=True, exist_ok=True)
     file = directory.with_suffix(".csv")
     rows = shop.write_history(file, shop.buyers(CUSTOMERS))
     stack = Stack(directory=directory, services=(*SERVICES, "clock"), cache=cache, env=QUICK)
