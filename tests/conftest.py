@@ -23,6 +23,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("huitou", deadline=None)
 settings.load_profile("huitou")
 
+TESTS = Path(__file__).parent
+LONG_FIRST = ("e2e", "integration", "sdks", "property")
+"""Folders in the order of how long their files take: whoever ends with a long one works alone."""
+
 _SKIPPED_DATA = pytest.StashKey[list[str]]()
 
 
@@ -73,6 +77,16 @@ def data() -> Path:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SKIPPED_DATA] = []
     config.pluginmanager.register(_Skipped(config))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """After pytest-randomly has shuffled the files."""
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+    return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
 
 
 class _Skipped:
