@@ -42,20 +42,20 @@ format: $(VENV)/.dev ## put the code into its form
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev ## figures of this machine, beside those of Quix Streams and Faust (BENCH=part)
-	@$(BIN)/python -m deploy.bench
+	@$(BIN)/python -m tests.bench
 
 chaos: $(VENV)/.dev ## faults while the chain runs, then the oracle (KILLS=100, FAULT=stop,…, MUTATION=all, HOST=faust: docs/chaos.md)
-	@$(BIN)/python -m deploy.chaos
+	@$(BIN)/python -m tests.chaos
 
 hostile: $(VENV)/.dev ## the hostile corpus against an ingest of its own: sums, memory, slow clients
-	@$(BIN)/python -m deploy.hostile
+	@$(BIN)/python -m tests.hostile
 
 lock: $(VENV)/.dev ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 	@cp requirements.lock requirements-faust.lock  # the same versions wherever Faust's bounds allow them
 	$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra faust -o requirements-faust.lock
-	$(BIN)/uv pip compile $(LOCK) deploy/bench/peers/quix.in -o deploy/bench/peers/quix.lock
+	$(BIN)/uv pip compile $(LOCK) tests/bench/peers/quix.in -o tests/bench/peers/quix.lock
 	$(BIN)/uv pip compile $(LOCK) tests/sdks/clients/python.in -o tests/sdks/clients/python.lock
 
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links

@@ -25,12 +25,12 @@ from deploy.demo import plays, retail
 from deploy.demo.scenario import RefusedError, Scenario
 from deploy.demo.screen import show
 from deploy.demo.verdict import at_rest, judge, write
-from deploy.oracle.known_answers import SHOP
 from deploy.stack.plan import ALL
 from deploy.stack.stack import CACHE, Stack, emptied
 from deploy.stack.supervisor import StartError
 from shared import clock
 from shared.shop import Shop
+from tests.oracle.known_answers import SHOP
 
 ROOT = Path(__file__).parents[2]
 ONLINE_RETAIL = "online_retail"

@@ -18,11 +18,11 @@ from rich.console import Console
 from deploy.demo import plays, retail
 from deploy.demo.scenario import Scenario
 from deploy.demo.verdict import accepted_by_command, at_rest
-from deploy.oracle.reader import read_topic
 from deploy.stack.stack import CACHE, emptied
 from shared import clock
 from shared.instants import format_instant, parse_instant
 from shared.topics import OUTREACH_COMMANDS
+from tests.oracle.reader import read_topic
 
 BEFORE = parse_instant("2011-12-09T23:50:00Z")
 LONG_AFTER = parse_instant("2012-01-31T12:00:00Z")

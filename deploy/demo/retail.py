@@ -18,8 +18,6 @@ import msgspec
 
 from deploy.demo.people import event, introduction, person
 from deploy.demo.scenario import Event, Scenario
-from deploy.oracle.known_answers import SHOP, KnownCustomer, known_answers, read_invoices
-from deploy.oracle.reader import read_topic
 from deploy.stack.stack import CACHE, Stack
 from services.ingest.identifiers import Identifier, Kind, Pepper, identify
 from services.ingest.imports.jobs import Jobs
@@ -27,6 +25,8 @@ from shared.chain import CutsPublished, SegmentSnapshot
 from shared.codec import decode_front
 from shared.instants import format_instant, parse_instant
 from shared.topics import CUSTOMER_EVENTS, SEGMENTS
+from tests.oracle.known_answers import SHOP, KnownCustomer, known_answers, read_invoices
+from tests.oracle.reader import read_topic
 
 DAY = 86_400_000
 SEED = 352

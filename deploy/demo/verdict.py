@@ -14,14 +14,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.demo.scenario import Scenario
-from deploy.oracle.answers import Answer
-from deploy.oracle.checkers import Report, report
-from deploy.oracle.fold import fold_log
-from deploy.oracle.observe import Place, observe
-from deploy.oracle.reader import by_partition, read_topic
 from shared import clock
 from shared.shop import Shop
 from shared.topics import CUSTOMER_EVENTS, PROFILE_UPDATES, SEGMENT_UPDATES
+from tests.oracle.answers import Answer
+from tests.oracle.checkers import Report, report
+from tests.oracle.fold import fold_log
+from tests.oracle.observe import Place, observe
+from tests.oracle.reader import by_partition, read_topic
 
 IN_FLIGHT = ("pending", "sending", "unknown", "awaiting_staff")
 """The sandbox's staff confirm by themselves after a while (HUITOU_SANDBOX_CONFIRM_AFTER_MS)."""

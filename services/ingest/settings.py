@@ -48,7 +48,7 @@ class ImportSettings(FactSettings):
 
     imports: Path = Path(".local/import-jobs")
     """Private folder of uploaded files, jobs and saved mappings."""
-    forecaster: str = "deploy.forecast"
+    forecaster: str = "services.rehearsal.forecast"
     """Module that is run to forecast an import; empty: dry runs tell no forecast."""
 
 

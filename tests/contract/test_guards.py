@@ -57,7 +57,7 @@ def test_clock_and_chance_are_refused_everywhere_but_in_the_clock(tmp_path: Path
 def package(root: Path, files: dict[str, str]) -> None:
     """A small tree with the product's package names, and its import contracts."""
     names = tomllib.loads(CONFIG.read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
-    for name in names:
+    for name in (*names, "tests", "tests.oracle"):
         folder = root / name.replace(".", "/")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "__init__.py").touch()
@@ -78,7 +78,7 @@ def package(root: Path, files: dict[str, str]) -> None:
         ("services/segmenter/state.py", "import time", "Decisions are pure"),
         ("services/segmenter/rules.py", "import sqlalchemy", "Decisions are pure"),
         ("shared/events.py", "import aiokafka", "Decisions are pure"),
-        ("deploy/oracle/__init__.py", "import services.profile", "The oracle computes by itself"),
+        ("tests/oracle/__init__.py", "import services.profile", "The oracle computes by itself"),
     ],
 )
 def test_an_import_across_a_border_breaks_its_contract(tmp_path: Path, path: str, line: str, contract: str) -> None:
@@ -119,7 +119,7 @@ def test_every_package_is_listed() -> None:
     assert listed == found
 
 
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-faust.lock", "deploy/bench/peers/quix.lock")
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-faust.lock", "tests/bench/peers/quix.lock")
 
 
 @pytest.mark.parametrize("lock", LOCKS)

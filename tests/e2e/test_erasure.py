@@ -16,12 +16,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CommitFailedError
 
 from deploy.create_topics import create
-from deploy.oracle.outputs import snapshots_of
 from services.ingest.identifiers import Kind
 from shared import clock, topics
 from shared.chain import Linked
 from shared.codec import encode
 from shared.streams import clients
+from tests.oracle.outputs import snapshots_of
 from tests.support.shop_house import CHAIN, ShopHouse
 from tests.support.traces import Needles, in_database, in_files, in_topics
 

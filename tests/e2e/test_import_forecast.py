@@ -13,13 +13,13 @@ import pytest
 from deploy.demo import plays, retail, shop
 from deploy.demo.people import DAY
 from deploy.demo.scenario import Scenario
-from deploy.oracle.reader import read_topic
 from deploy.stack.stack import Stack
 from services.ingest.imports.jobs import Jobs
 from shared.chain import SegmentChanged
 from shared.instants import format_instant
 from shared.outreach import CandidateDecided
 from shared.topics import OUTREACH_DECISIONS, SEGMENT_CHANGES
+from tests.oracle.reader import read_topic
 from tests.support.stack import jar_cache
 
 pytestmark = pytest.mark.timeout(400)

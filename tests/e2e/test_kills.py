@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.chaos.plan import Plan
-from deploy.chaos.run import run
+from tests.chaos.plan import Plan
+from tests.chaos.run import run
 from tests.support.stack import jar_cache
 
 pytestmark = pytest.mark.timeout(400)

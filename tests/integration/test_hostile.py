@@ -1,6 +1,6 @@
 """The hostile corpus against a real process and a real broker: nothing breaks, nothing bad enters, the sums are right; the sums see a fault.
 
-HUITOU_HOSTILE_SLOW=1 adds the clients that send a byte a second (45 s); `python -m deploy.hostile` always has them.
+HUITOU_HOSTILE_SLOW=1 adds the clients that send a byte a second (45 s); `python -m tests.hostile` always has them.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections import Counter
 from pathlib import Path
 
 from deploy.create_topics import create
-from deploy.hostile.attack import Outcome
-from deploy.hostile.corpus import Case, corpus
-from deploy.hostile.run import MOST_GROWTH, run
-from deploy.hostile.verdict import Topics, add_up
+from tests.hostile.attack import Outcome
+from tests.hostile.corpus import Case, corpus
+from tests.hostile.run import MOST_GROWTH, run
+from tests.hostile.verdict import Topics, add_up
 
 FEWEST = 650
 

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from deploy.chaos.crash_points import engine, notifier
-from deploy.chaos.crash_points.points import Point
-from deploy.chaos.crash_points.sends import Post, to_send
 from deploy.migrate import upgrade
 from shared.outreach import SendMessage
+from tests.chaos.crash_points import engine, notifier
+from tests.chaos.crash_points.points import Point
+from tests.chaos.crash_points.sends import Post, to_send
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 LOST_ANSWER = Point("provider SendSms before the answer is read", 3)

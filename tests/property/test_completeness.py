@@ -11,7 +11,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from deploy.oracle.answers import Answer, Decided
 from services.trigger_engine import gates
 from services.trigger_engine.fold import TriggerFold
 from shared.chain import PolicyPublished, SourceCompleted, Tick
@@ -19,6 +18,7 @@ from shared.codec import decode_front, encode
 from shared.policy import parse_policy
 from shared.shop import DAY
 from shared.streams.fold import Fold
+from tests.oracle.answers import Answer, Decided
 from tests.property.test_oracle_agrees import _differences, _services
 from tests.support.random_log import random_log
 from tests.unit.oracle.story import HOUR, Story, at, consent, order, sms

@@ -10,9 +10,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from deploy.oracle import outputs
-from deploy.oracle.checkers import report
-from deploy.oracle.reader import LogRecord
 from services.profile.fold import ProfileFold
 from services.segmenter.fold import SegmenterFold
 from services.trigger_engine.fold import TriggerFold
@@ -21,6 +18,9 @@ from shared.events import CustomerFact
 from shared.shop import DAY
 from shared.streams.fold import Context, Fold
 from shared.streams.partition import Partition
+from tests.oracle import outputs
+from tests.oracle.checkers import report
+from tests.oracle.reader import LogRecord
 from tests.support.random_log import random_log
 from tests.support.world import World
 from tests.unit.oracle.story import T0, Story, consent, order, sms, traits

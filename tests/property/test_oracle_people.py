@@ -9,10 +9,6 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from deploy.oracle import outputs
-from deploy.oracle.checkers import report
-from deploy.oracle.fold import fold_log
-from deploy.oracle.reader import LogRecord
 from services.profile import handover
 from services.profile.state import State
 from services.trigger_engine import logic
@@ -26,6 +22,10 @@ from shared.outreach import CandidateDecided
 from shared.policy import parse_policy
 from shared.shop import DAY
 from shared.streams import linking
+from tests.oracle import outputs
+from tests.oracle.checkers import report
+from tests.oracle.fold import fold_log
+from tests.oracle.reader import LogRecord
 from tests.support.linked.chain import HOMES, SHOP, Chain
 from tests.support.linked.history import POLICY, erased_now_and_then, history, live
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from cramjam import brotli
 
-from deploy.bench.peers.environments import UnavailableError, interpreter
+from tests.bench.peers.environments import UnavailableError, interpreter
 
 CLIENTS = Path(__file__).parent / "clients"
 HOME = Path(__file__).parents[2] / ".local" / "sdks"

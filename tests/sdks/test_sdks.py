@@ -13,7 +13,6 @@ import pytest
 import pytest_asyncio
 from aiokafka import TopicPartition
 
-from deploy.bench.peers.environments import UnavailableError
 from deploy.stack.stack import Stack
 from shared.chain import ProfileUpdated
 from shared.codec import decode_front
@@ -21,6 +20,7 @@ from shared.events import Fact, OrderPlaced, PageViewed, Tracked, TraitsSet
 from shared.instants import parse_instant
 from shared.streams.clients import reader
 from shared.topics import PARTITIONS
+from tests.bench.peers.environments import UnavailableError
 from tests.sdks import runners
 from tests.sdks.relay import Fault, Relay, relay
 from tests.sdks.table import CALLS, PROPERTY

@@ -13,7 +13,6 @@ import asyncpg
 import httpx2
 from sqlalchemy.engine import make_url
 
-from deploy.oracle.reader import LogRecord, read_topic
 from deploy.stack.lag import LagReader
 from deploy.stack.plan import ALL
 from deploy.stack.stack import Stack
@@ -21,6 +20,7 @@ from services.ingest.identifiers import Identifier, Kind, Pepper, identify
 from services.ingest.write_keys import Scope, add_key
 from services.trigger_engine.publish import publish_policy
 from shared import clock
+from tests.oracle.reader import LogRecord, read_topic
 from tests.support.stack import ROOT, jar_cache
 
 CHAIN = ("profile", "segmenter", "trigger-engine", "notifier", "console")

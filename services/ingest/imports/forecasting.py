@@ -1,6 +1,6 @@
 """Asks the forecaster what would fall due after an import. Knows a program and its answer; not the rules.
 
-The forecaster runs the cores of the whole chain (deploy/forecast), which this service must not know: so it is a program.
+The forecaster runs the cores of the whole chain (services/rehearsal/forecast), which this service must not know: so it is a program.
 """
 
 from __future__ import annotations

@@ -8,19 +8,19 @@ from collections import Counter
 import msgspec
 import pytest
 
-from deploy.bench.aggregator import job
-from deploy.bench.aggregator.events import events
-from deploy.bench.aggregator.fold import AggregatorFold
-from deploy.bench.figures import Sheet
-from deploy.bench.in_process import Record
-from deploy.bench.peers.contest import report
-from deploy.bench.peers.exact import Exactness, Expected
-from deploy.bench.peers.hosts import FAUST_HOST, OURS, QUIX
-from deploy.bench.peers.pace import Pace
-from deploy.bench.peers.race import Result
-from deploy.oracle.reader import LogRecord
 from shared.partitioning import partition_of
 from shared.streams.partition import Partition
+from tests.bench.aggregator import job
+from tests.bench.aggregator.events import events
+from tests.bench.aggregator.fold import AggregatorFold
+from tests.bench.figures import Sheet
+from tests.bench.in_process import Record
+from tests.bench.peers.contest import report
+from tests.bench.peers.exact import Exactness, Expected
+from tests.bench.peers.hosts import FAUST_HOST, OURS, QUIX
+from tests.bench.peers.pace import Pace
+from tests.bench.peers.race import Result
+from tests.oracle.reader import LogRecord
 
 COUNT, CUSTOMERS = 600, 40
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.bench.due import MINUTE, Ticks, lateness, orders, ticks_of
-from deploy.oracle.reader import LogRecord
 from shared.chain import SegmentChanged, Tick
 from shared.codec import encode
 from shared.instants import parse_instant
 from shared.shop import Bounds
+from tests.bench.due import MINUTE, Ticks, lateness, orders, ticks_of
+from tests.oracle.reader import LogRecord
 
 BEGIN = parse_instant("2026-03-02T02:00:00Z")
 

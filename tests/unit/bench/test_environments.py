@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.bench.peers import environments
-from deploy.bench.peers.environments import STAMP, UnavailableError, interpreter
+from tests.bench.peers import environments
+from tests.bench.peers.environments import STAMP, UnavailableError, interpreter
 
 
 async def test_no_lock_is_a_reason(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from deploy.bench.figures import Figure, Sheet, quantile, table
+from tests.bench.figures import Figure, Sheet, quantile, table
 
 
 @pytest.mark.parametrize(

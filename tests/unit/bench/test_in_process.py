@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from deploy.bench import in_process
-from deploy.bench.__main__ import MORNING, POLICY
-from deploy.bench.figures import Sheet
 from services.trigger_engine.publish import read_policy_file
+from tests.bench import in_process
+from tests.bench.__main__ import MORNING, POLICY
+from tests.bench.figures import Sheet
 
 
 async def test_intake_and_three_folds_have_a_cost_and_a_rate() -> None:

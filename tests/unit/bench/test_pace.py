@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.bench.peers.pace import Sample, back_after, cpu_at, pace
+from tests.bench.peers.pace import Sample, back_after, cpu_at, pace
 
 SAMPLES = [Sample(1_000, 2.0, 0), Sample(2_000, 3.0, 0), Sample(3_000, 3.5, 0)]
 

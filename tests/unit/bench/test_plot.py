@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from deploy.bench.plot import chart
+from tests.bench.plot import chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 

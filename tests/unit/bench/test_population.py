@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from deploy.bench import population, workload
-from deploy.bench.__main__ import MORNING, POLICY
-from deploy.bench.in_process import Hop
 from services.trigger_engine.publish import read_policy_file
 from shared.partitioning import partition_of
 from shared.topics import PARTITIONS
+from tests.bench import population, workload
+from tests.bench.__main__ import MORNING, POLICY
+from tests.bench.in_process import Hop
 
 MODELS = 150
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.bench.figures import Figure
-from deploy.bench.report import BEGIN, END, markdown, merged, part_of, placed
-from deploy.bench.targets import TARGETS, judged
+from tests.bench.figures import Figure
+from tests.bench.report import BEGIN, END, markdown, merged, part_of, placed
+from tests.bench.targets import TARGETS, judged
 
 
 def test_a_target_is_met_missed_or_not_measured() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from deploy.bench import segment_load, workload
 from services.ingest import segment, typed
 from services.ingest.identifiers import Pepper
 from services.ingest.people import Desk
 from shared.shop import Shop
+from tests.bench import segment_load, workload
 
 AT = 1_772_416_857_000
 DESK = Desk(Shop(), Pepper(bytes(range(32))))

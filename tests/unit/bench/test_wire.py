@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from deploy.bench.wire import Client, RefusedError
+from tests.bench.wire import Client, RefusedError
 
 ACCEPTED = b'{"accepted":1,"rejected":0,"results":[]}'
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.bench.__main__ import PARTS, POLICY, Wish, awake, wish
 from deploy.stack.stack import CACHE
 from services.trigger_engine.publish import check_policy, read_policy_file
+from tests.bench.__main__ import PARTS, POLICY, Wish, awake, wish
 
 
 def test_without_wishes_everything_is_measured() -> None:

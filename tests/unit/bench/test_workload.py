@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from deploy.bench import workload
 from services.ingest.identifiers import Pepper
 from services.ingest.people import Desk
 from services.ingest.typed import take
 from shared.events import OrderPlaced
 from shared.shop import Shop
+from tests.bench import workload
 
 AT = 1_772_416_800_000
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from deploy.chaos.chaos import Planted
-from deploy.chaos.conservation import LONGEST_KEPT, Seen, accounts, check_poison
-from deploy.oracle.answers import Answer
 from shared.deadletters import DeadLetter
 from shared.topics import CUSTOMER_EVENTS, PROFILE_UPDATES
+from tests.chaos.chaos import Planted
+from tests.chaos.conservation import LONGEST_KEPT, Seen, accounts, check_poison
+from tests.oracle.answers import Answer
 from tests.unit.oracle.story import ANN, Story, at, order
 
 FRONT = Planted(CUSTOMER_EVENTS.name, 0, 3, b"{")

@@ -7,12 +7,12 @@ from itertools import islice
 
 import pytest
 
-from deploy.chaos.crash_points import chain, engine, scenario
-from deploy.chaos.crash_points.points import Point
-from deploy.chaos.crash_points.results import Result, pairs, sampled
-from deploy.chaos.crash_points.sends import to_send
 from shared.outreach import SendMessage
 from shared.streams.rules import Rule
+from tests.chaos.crash_points import chain, engine, scenario
+from tests.chaos.crash_points.points import Point
+from tests.chaos.crash_points.results import Result, pairs, sampled
+from tests.chaos.crash_points.sends import to_send
 
 PER_KIND = 2
 PAIRS = 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from deploy.chaos.mutations import MUTATIONS, mutated, survived
-from deploy.chaos.run import Run
+from tests.chaos.mutations import MUTATIONS, mutated, survived
+from tests.chaos.run import Run
 
 RUN = Run(
     name="",

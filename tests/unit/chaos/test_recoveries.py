@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deploy.chaos.chaos import Act, Sample
-from deploy.chaos.run import recoveries
+from tests.chaos.chaos import Act, Sample
+from tests.chaos.run import recoveries
 
 ACT = Act(10.0, 2.0, "stop", "SIGSTOP profile", {})
 

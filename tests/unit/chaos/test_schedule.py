@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.chaos.faults import FAULTS
-from deploy.chaos.plan import Plan
-from deploy.chaos.schedule import brokers, length, schedule
+from tests.chaos.faults import FAULTS
+from tests.chaos.plan import Plan
+from tests.chaos.schedule import brokers, length, schedule
 
 
 def test_a_seed_draws_the_same_strikes_and_another_seed_others() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.chaos.mutations import MUTATIONS
-from deploy.chaos.plan import SPOILED, Plan
-from deploy.chaos.wishes import plans
+from tests.chaos.mutations import MUTATIONS
+from tests.chaos.plan import SPOILED, Plan
+from tests.chaos.wishes import plans
 
 
 def test_without_wishes_there_is_one_run_of_the_default_plan() -> None:

@@ -6,7 +6,6 @@ from collections import Counter
 
 import pytest
 
-from deploy.chaos.workload import HOUR, MINUTE, Workload, workload
 from deploy.demo.people import DAY
 from deploy.demo.shop import SEASON_START
 from services.ingest.fields import EventRefusedError
@@ -15,6 +14,7 @@ from services.ingest.people import Desk
 from services.ingest.typed import take
 from shared.instants import parse_instant
 from shared.shop import Shop
+from tests.chaos.workload import HOUR, MINUTE, Workload, workload
 
 COUNT = 20_000
 CUSTOMERS = [{"member": f"M{number:06d}"} for number in range(500)]

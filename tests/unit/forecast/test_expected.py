@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from deploy.forecast import expected
-from deploy.forecast.expected import Forecast, customers_of, expect
 from services.ingest.imports.prepare import Packed
+from services.rehearsal.forecast import expected
+from services.rehearsal.forecast.expected import Forecast, customers_of, expect
 from shared.chain import Linked, PolicyPublished
 from shared.codec import encode
 from shared.events import ConsentSet, CustomerFact

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy.oracle.answers import Answer, CustomerAnswer
-from deploy.oracle.fold import fold_log
-from deploy.oracle.reader import LogRecord
 from shared.chain import Cuts, CutsPublished, PolicyPublished, Tick
 from shared.codec import encode
 from shared.events import (
@@ -20,6 +17,9 @@ from shared.events import (
     TraitsSet,
 )
 from shared.shop import DAY, Shop
+from tests.oracle.answers import Answer, CustomerAnswer
+from tests.oracle.fold import fold_log
+from tests.oracle.reader import LogRecord
 
 HOUR = 3_600_000
 MINUTE = 60_000

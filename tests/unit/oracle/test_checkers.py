@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from deploy.oracle.answers import Answer
-from deploy.oracle.checkers import Report, report
-from deploy.oracle.outputs import Observed
 from shared.chain import Profile, SegmentChanged, Segments, Unlinked
 from shared.codec import encode
 from shared.deadletters import DeadLetter
 from shared.outreach import CancelMessage, CandidateDecided
+from tests.oracle.answers import Answer
+from tests.oracle.checkers import Report, report
+from tests.oracle.outputs import Observed
 from tests.unit.oracle.story import Story, at, consent, order, sms, view
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from deploy.oracle.known_answers import Invoice, KnownAnswers, known_answers, read_invoices
 from shared.chain import Cuts
 from shared.instants import parse_instant
 from shared.shop import DAY
+from tests.oracle.known_answers import Invoice, KnownAnswers, known_answers, read_invoices
 
 pytestmark = pytest.mark.data
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from deploy.oracle import outputs
-from deploy.oracle.reader import LogRecord, by_partition
 from shared.chain import (
     Happened,
     Origin,
@@ -21,6 +19,8 @@ from shared.codec import encode
 from shared.deadletters import DeadLetter
 from shared.events import RejectedEvent
 from shared.outreach import CancelMessage, CandidateDecided, DeliveryDecided
+from tests.oracle import outputs
+from tests.oracle.reader import LogRecord, by_partition
 
 
 def record(value: msgspec.Struct, key: str | None = "ann", offset: int = 0, partition: int = 0) -> LogRecord:

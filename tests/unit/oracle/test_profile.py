@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.oracle.browsing import visible_times
 from shared.chain import Consent, Profile
 from shared.events import ConsentSet, CustomerFact, PageViewed
 from shared.shop import DAY, Shop
+from tests.oracle.browsing import visible_times
 from tests.unit.oracle.story import Story, at, cancel, consent, moves, order, refund, reported, traits, view
 
 

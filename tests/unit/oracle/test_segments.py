@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.oracle.cut_check import check_cuts, population_at
-from deploy.oracle.lifecycle import stage, turning_points, warned
-from deploy.oracle.rfm import Measure, Score, cuts_of, measure_of, on_grid, score_of
 from shared.chain import Cuts, Profile
 from shared.instants import local_day, parse_zone
 from shared.shop import DAY, Bounds, Shop
+from tests.oracle.cut_check import check_cuts, population_at
+from tests.oracle.lifecycle import stage, turning_points, warned
+from tests.oracle.rfm import Measure, Score, cuts_of, measure_of, on_grid, score_of
 from tests.unit.oracle.story import SHOP, T0, Story, at, cancel, consent, moves, order, refund
 
 CUTS = Cuts((20, 15, 10, 5), (1, 2, 3, 6), (100, 200, 300, 400))

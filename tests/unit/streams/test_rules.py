@@ -134,7 +134,7 @@ async def _run_until_death(off: Off, monkeypatch: pytest.MonkeyPatch) -> str:
     died: list[str] = []
     monkeypatch.setattr(host, "_turn", turn)
     monkeypatch.setattr(host, "die", lambda: died.append("died"))
-    monkeypatch.setattr("shared.streams.clients.producer", lambda *_, **__: Client())
+    monkeypatch.setattr("shared.kafka.clients.producer", lambda *_, **__: Client())
     monkeypatch.setattr("shared.streams.clients.group_consumer", lambda *_, **__: Client())
     await host.run()
     return died[0] if died else f"went on for {turns} turns"

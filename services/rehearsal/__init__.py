@@ -1,0 +1,1 @@
+"""The folds in one process: forecast, audit."""
