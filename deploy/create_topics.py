@@ -15,7 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.topics import TOPICS
+from shared.contract.topics import TOPICS
 
 ALREADY_EXISTS = 36
 POLL_SECONDS = 0.05

@@ -8,8 +8,8 @@ import msgspec
 
 from deploy.contracts.schemas import Document, draft_07_schemas, summary_of, tag_of
 from deploy.create_topics import Settings
-from shared.events import Fact
-from shared.topics import (
+from shared.contract.facts import Fact
+from shared.contract.topics import (
     CONTACT_POINTS,
     OUTREACH_COMMANDS,
     OUTREACH_DECISIONS,

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from shared.policy import policy_schema
-from shared.topics import TOPICS, Topic
+from shared.contract.topics import TOPICS, Topic
+from shared.language.policy import policy_schema
 
 Document = dict[str, Any]
 

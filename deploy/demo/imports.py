@@ -20,8 +20,8 @@ from deploy.demo.scenario import Scenario
 from deploy.demo.verdict import accepted_by_command, at_rest
 from deploy.stack.stack import CACHE, emptied
 from shared import clock
+from shared.contract.topics import OUTREACH_COMMANDS
 from shared.instants import format_instant, parse_instant
-from shared.topics import OUTREACH_COMMANDS
 from tests.oracle.reader import read_topic
 
 BEFORE = parse_instant("2011-12-09T23:50:00Z")

@@ -12,10 +12,10 @@ from aiokafka import TopicPartition
 from deploy.demo.people import event
 from deploy.demo.scenario import Event, Scenario
 from deploy.demo.verdict import accepted_by_command
+from shared.contract.commands import OutreachCommand, SendMessage
+from shared.contract.topics import OUTREACH_COMMANDS, PARTITIONS
 from shared.ids import share_of
-from shared.outreach import OutreachCommand, SendMessage
-from shared.streams import clients
-from shared.topics import OUTREACH_COMMANDS, PARTITIONS
+from shared.kafka import clients
 
 LOOK_EVERY = 24
 """Steps between two looks at what was delivered."""

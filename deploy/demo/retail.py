@@ -21,10 +21,11 @@ from deploy.demo.scenario import Event, Scenario
 from deploy.stack.stack import CACHE, Stack
 from services.ingest.identifiers import Identifier, Kind, Pepper, identify
 from services.ingest.imports.jobs import Jobs
-from shared.chain import CutsPublished, SegmentSnapshot
-from shared.codec import decode_front
+from shared.contract.broadcasts import CutsPublished
+from shared.contract.codec import decode_front
+from shared.contract.public_records import SegmentSnapshot
+from shared.contract.topics import CUSTOMER_EVENTS, SEGMENTS
 from shared.instants import format_instant, parse_instant
-from shared.topics import CUSTOMER_EVENTS, SEGMENTS
 from tests.oracle.known_answers import SHOP, KnownCustomer, known_answers, read_invoices
 from tests.oracle.reader import read_topic
 

@@ -15,7 +15,7 @@ from deploy.stack.lag import LagReader
 from deploy.stack.stack import Stack
 from services.ingest.clock_process import tick
 from shared import clock
-from shared.streams import clients
+from shared.kafka import clients
 
 Event = dict[str, Any]
 """An event of the typed API."""

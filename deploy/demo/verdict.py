@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.demo.scenario import Scenario
 from shared import clock
+from shared.contract.topics import CUSTOMER_EVENTS, PROFILE_UPDATES, SEGMENT_UPDATES
 from shared.shop import Shop
-from shared.topics import CUSTOMER_EVENTS, PROFILE_UPDATES, SEGMENT_UPDATES
 from tests.oracle.answers import Answer
 from tests.oracle.checkers import Report, report
 from tests.oracle.fold import fold_log

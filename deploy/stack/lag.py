@@ -10,7 +10,7 @@ from typing import Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from shared.topics import CUSTOMER_EVENTS, PARTITIONS
+from shared.contract.topics import CUSTOMER_EVENTS, PARTITIONS
 
 
 class LagReader:

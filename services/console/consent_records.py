@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from shared.events import ConsentSet
+from shared.contract.facts import ConsentSet
 
 LONGEST: Final = 256
 """Characters kept of a text."""

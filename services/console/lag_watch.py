@@ -14,8 +14,8 @@ from aiokafka.errors import KafkaError
 
 from services.console.lag import KEPT_SAMPLES, GroupLag, LagBoard, Sample, judge
 from shared import clock
+from shared.contract.topics import TOPICS
 from shared.log import Log
-from shared.topics import TOPICS
 
 LOG = Log(__name__)
 EVERY_S: Final = 2.0

@@ -15,9 +15,9 @@ from services.console import letter_store as store
 from services.console.letter_store import Action, Search
 from services.console.letters import Letter
 from services.console.remedies import NoRemedyError, PutBack, Remedy, remedy
+from shared.engine.fold.batch import Emit
 from shared.instants import format_instant
 from shared.sealing import Keyring, SealingError
-from shared.streams.batch import Emit
 
 MOST_AT_ONCE = 10_000
 """Letters of one replay by filter."""

@@ -10,9 +10,9 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from services.console.letter_desk import Refusal, UnsentError
+from shared.engine.fold.batch import Emit
+from shared.kafka.clients import producer
 from shared.private_files import PrivateFileError, read_private
-from shared.streams.batch import Emit
-from shared.streams.clients import producer
 
 SECONDS: Final = 10.0
 

@@ -6,11 +6,11 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from shared.deadletters import SEALED_AS, DeadLetter, sealed_field
-from shared.events import RejectedEvent
+from shared.contract.dead_letters import SEALED_AS, DeadLetter, sealed_field
+from shared.contract.rejected_events import RejectedEvent
+from shared.contract.topics import REJECTED_EVENTS
 from shared.ids import derived_id
 from shared.instants import LATEST
-from shared.topics import REJECTED_EVENTS
 
 State = Literal["open", "replayed", "dismissed"]
 STATES: Final[tuple[State, ...]] = ("open", "replayed", "dismissed")

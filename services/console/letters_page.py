@@ -16,9 +16,7 @@ from services.console.letters_api import FRESH, Letters, Stands, Text, searched
 from services.console.pages import templates
 from services.console.queries import shortened
 from services.console.texts import LANGUAGES, Language
-from shared.instants import parse_zone
-from shared.shop import Shop
-from shared.topics import (
+from shared.contract.topics import (
     CONTACT_POINTS,
     CUSTOMER_EVENTS,
     OUTREACH_COMMANDS,
@@ -27,6 +25,8 @@ from shared.topics import (
     REJECTED_EVENTS,
     SEGMENT_UPDATES,
 )
+from shared.instants import parse_zone
+from shared.shop import Shop
 
 ROWS: Final = 50
 REASONS: Final = 12

@@ -18,8 +18,8 @@ from services.console.queries import Queries
 from services.console.settings import ConsoleSettings
 from services.console.store import Store, connect
 from shared import clock
+from shared.kafka.clients import group_consumer
 from shared.log import Log
-from shared.streams.clients import group_consumer
 
 LOG = Log(__name__)
 CONNECTIONS = 8

@@ -10,10 +10,10 @@ import msgspec
 
 from services.console.consent_records import Consented, consented
 from services.console.letters import Letter, dead, rejected
-from shared.chain import SegmentChanged, SegmentSnapshot
-from shared.events import CustomerFact, MessageReported
-from shared.outreach import CandidateDecided, DeliveryDecided, OutreachCommand, SendMessage, Suppress
-from shared.topics import (
+from shared.contract.commands import OutreachCommand, SendMessage, Suppress
+from shared.contract.facts import CustomerFact, MessageReported
+from shared.contract.public_records import CandidateDecided, DeliveryDecided, SegmentChanged, SegmentSnapshot
+from shared.contract.topics import (
     CUSTOMER_EVENTS,
     DEAD_LETTERS,
     OUTREACH_COMMANDS,

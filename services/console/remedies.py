@@ -8,28 +8,15 @@ from typing import Any, Final, get_args
 import msgspec
 
 from services.console.letters import Letter
-from shared.chain import (
-    Broadcast,
-    Bundle,
-    Checkpoint,
-    Forwarded,
-    Fragment,
-    Linked,
-    ProfileUpdated,
-    ResyncRequested,
-    SegmentsUpdated,
-    Standing,
-    Tick,
-)
-from shared.codec import Headers, cloud_event, decode_front, encode, fact_headers
-from shared.deadletters import LONGEST_SEALED
-from shared.events import CustomerFact, TraitsSet
-from shared.ids import derived_id
-from shared.outreach import OutreachCommand
-from shared.partitioning import partition_of
-from shared.streams.batch import Emit
-from shared.streams.outgoing import KEY_LIMIT
-from shared.topics import (
+from shared.contract.broadcasts import Broadcast, Checkpoint, ResyncRequested, Standing, Tick
+from shared.contract.bundles import Bundle, ProfileUpdated, SegmentsUpdated
+from shared.contract.codec import Headers, cloud_event, decode_front, encode, fact_headers
+from shared.contract.commands import OutreachCommand
+from shared.contract.dead_letters import LONGEST_SEALED
+from shared.contract.facts import CustomerFact, TraitsSet
+from shared.contract.identity import Forwarded, Fragment, Linked
+from shared.contract.partitioner import partition_of
+from shared.contract.topics import (
     CONTACT_POINTS,
     CUSTOMER_EVENTS,
     OUTREACH_COMMANDS,
@@ -37,6 +24,9 @@ from shared.topics import (
     PROVIDER_RECEIPTS,
     SEGMENT_UPDATES,
 )
+from shared.engine.fold.batch import Emit
+from shared.engine.state.outgoing import KEY_LIMIT
+from shared.ids import derived_id
 
 SOURCE: Final = "huitou/console"
 LARGEST_EVENT: Final = 256 << 10

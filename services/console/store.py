@@ -24,7 +24,7 @@ from services.console.tables import (
     message,
     stream_position,
 )
-from shared.topics import DEAD_LETTERS
+from shared.contract.topics import DEAD_LETTERS
 
 WRITER_LOCK: Final = 0x4855_4954_434F
 """Advisory lock: one batch at a time, also while a rebalance lets two projectors overlap."""

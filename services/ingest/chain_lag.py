@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from shared.topics import CUSTOMER_EVENTS, PARTITIONS, PROFILE_UPDATES, SEGMENT_UPDATES
+from shared.contract.topics import CUSTOMER_EVENTS, PARTITIONS, PROFILE_UPDATES, SEGMENT_UPDATES
 
 HOPS: Final = {
     "profile": CUSTOMER_EVENTS.name,

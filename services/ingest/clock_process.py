@@ -11,11 +11,11 @@ from aiokafka.errors import KafkaError
 
 from services.ingest.settings import ClockSettings
 from shared import clock
-from shared.chain import Tick
-from shared.codec import encode
+from shared.contract.broadcasts import Tick
+from shared.contract.codec import encode
+from shared.contract.topics import CUSTOMER_EVENTS, PARTITIONS
+from shared.kafka.clients import producer
 from shared.log import Log
-from shared.streams.clients import producer
-from shared.topics import CUSTOMER_EVENTS, PARTITIONS
 
 GRACE_MS: Final = 2_000
 """A tick says that everything before it has been accepted: longer than one retry of a produce request."""

@@ -7,10 +7,10 @@ from typing import Final, final
 
 from services.ingest.fields import Fields
 from services.ingest.publisher import Publisher
-from shared.chain import SourceCompleted
-from shared.codec import encode
-from shared.streams.batch import Emit
-from shared.topics import CUSTOMER_EVENTS, PARTITIONS
+from shared.contract.broadcasts import SourceCompleted
+from shared.contract.codec import encode
+from shared.contract.topics import CUSTOMER_EVENTS, PARTITIONS
+from shared.engine.fold.batch import Emit
 
 TYPE: Final = "source.completed"
 TOLERANCE_MS: Final = 300_000

@@ -13,7 +13,7 @@ from services.ingest.identifiers import Identifier, IdentifierRefusedError, Kind
 from services.ingest.typed import CUSTOMER_KINDS
 from services.ingest.typed_shapes import Customer
 from services.ingest.wording import refused
-from shared.events import CustomerErased
+from shared.contract.facts import CustomerErased
 from shared.ids import derived_id
 from shared.instants import parse_instant
 

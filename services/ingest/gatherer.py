@@ -8,8 +8,8 @@ from typing import NamedTuple, final
 
 from aiokafka.errors import KafkaError
 
-from shared.streams.batch import Emit
-from shared.streams.effects import Sink
+from shared.engine.fold.batch import Emit
+from shared.engine.recovery.effects import Sink
 
 Target = tuple[str, int]
 

@@ -19,8 +19,8 @@ from services.ingest.publisher import Publisher
 from services.ingest.records import Request
 from services.ingest.seal_memory import SealMemory
 from services.ingest.strict_json import JsonRefusedError
-from shared.codec import encode
-from shared.events import ConsentSet
+from shared.contract.codec import encode
+from shared.contract.facts import ConsentSet
 from shared.ids import derived_id
 from shared.sealing import Keyring
 from shared.unsubscribing import Refusable

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Final, final
 
 from services.ingest.people import Person
-from shared.chain import IdentityConflict, Linked
-from shared.codec import encode
-from shared.partitioning import partition_of
-from shared.streams.batch import Emit
-from shared.topics import CUSTOMER_EVENTS
+from shared.contract.codec import encode
+from shared.contract.identity import IdentityConflict, Linked
+from shared.contract.partitioner import partition_of
+from shared.contract.topics import CUSTOMER_EVENTS
+from shared.engine.fold.batch import Emit
 
 CAPACITY: Final = 200_000
 FRESH_SECONDS: Final = 600.0

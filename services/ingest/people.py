@@ -20,7 +20,7 @@ from services.ingest.identifiers import (
     Pepper,
     identify,
 )
-from shared.events import ConsentSet, Fact
+from shared.contract.facts import ConsentSet, Fact
 from shared.ids import is_protected
 from shared.shop import Shop
 

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Iterable
 
 from services.ingest.erasing import Erasure
-from shared.codec import encode, fact_headers
-from shared.streams.clients import producer
-from shared.topics import CUSTOMER_EVENTS
+from shared.contract.codec import encode, fact_headers
+from shared.contract.topics import CUSTOMER_EVENTS
+from shared.kafka.clients import producer
 
 
 async def erasures_sent(bootstrap: str, erasures: Iterable[Erasure]) -> None:

@@ -11,9 +11,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from services.ingest.gatherer import Gatherer
+from shared.engine.fold.batch import Emit
+from shared.engine.recovery.cluster import KafkaSink
+from shared.kafka.clients import producer
 from shared.log import Log
-from shared.streams.batch import Emit
-from shared.streams.clients import KafkaSink, producer
 
 LINGER_MS: Final = 4
 ACK_SECONDS: Final = 4.0

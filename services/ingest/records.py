@@ -14,13 +14,15 @@ from services.ingest.fields import EventRefusedError
 from services.ingest.link_memory import LinkMemory, Links
 from services.ingest.people import Person, Taken
 from services.ingest.seal_memory import Sealing, SealMemory
-from shared.codec import cloud_event, encode, fact_headers
-from shared.events import CONTACT_FIELDS, ContactPoint, Fact, RejectedEvent
+from shared.contract.codec import cloud_event, encode, fact_headers
+from shared.contract.contact_points import CONTACT_FIELDS, ContactPoint
+from shared.contract.facts import Fact
+from shared.contract.partitioner import partition_of
+from shared.contract.rejected_events import RejectedEvent
+from shared.contract.topics import CONTACT_POINTS, CUSTOMER_EVENTS, REJECTED_EVENTS
+from shared.engine.fold.batch import Emit
 from shared.ids import derived_id
-from shared.partitioning import partition_of
 from shared.sealing import Keyring
-from shared.streams.batch import Emit
-from shared.topics import CONTACT_POINTS, CUSTOMER_EVENTS, REJECTED_EVENTS
 
 LARGEST_FACT: Final = 256 << 10
 """Bytes that one fact may have."""

@@ -13,8 +13,8 @@ from services.ingest.identifiers import Kind
 from services.ingest.people import Desk, Named, Person, Taken, consent_facts, consents, kept_traits, person
 from services.ingest.segment_tracks import fact_of, level_told, tracked
 from services.ingest.sender_clock import instants
-from shared.codec import encode
-from shared.events import Fact, PageViewed, TraitsSet
+from shared.contract.codec import encode
+from shared.contract.facts import Fact, PageViewed, TraitsSet
 from shared.ids import derived_id, hash64
 
 LONGEST_ID: Final = 128

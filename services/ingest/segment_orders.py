@@ -9,7 +9,7 @@ import msgspec
 from services.ingest.cutting import masked
 from services.ingest.envelope import Envelope
 from services.ingest.fields import LONGEST_TEXT, Fields, as_amount
-from shared.events import Fact, Line, OrderCancelled, OrderPlaced, OrderReceived, OrderRefunded, OrderShipped
+from shared.contract.facts import Fact, Line, OrderCancelled, OrderPlaced, OrderReceived, OrderRefunded, OrderShipped
 
 ORDER_KINDS: Final = ("first", "repeat", "renewal", "upsell")
 MOST_OF_A_LINE: Final = 10**6

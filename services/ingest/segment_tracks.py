@@ -10,7 +10,7 @@ from services.ingest.cutting import NOTHING, cut, masked
 from services.ingest.envelope import Envelope
 from services.ingest.fields import Fields, as_day
 from services.ingest.people import CHANNELS, PURPOSES
-from shared.events import (
+from shared.contract.facts import (
     Channel,
     ComplaintMade,
     ConsentSet,

@@ -13,7 +13,7 @@ from services.ingest.segment_tracks import level_facts
 from services.ingest.typed_facts import Slip, fact_of
 from services.ingest.typed_shapes import Placed, SurveyAnswered, Tracked, TraitsSet, TypedEvent
 from services.ingest.wording import refused
-from shared.events import Fact
+from shared.contract.facts import Fact
 from shared.instants import parse_instant
 
 CUSTOMER_KINDS: Final = {  # in the order of Customer's fields

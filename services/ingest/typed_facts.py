@@ -12,7 +12,7 @@ from services.ingest.cutting import cut, masked
 from services.ingest.fields import EventRefusedError, Fields, as_day
 from services.ingest.money import minor_units
 from services.ingest.people import Desk, Person, kept_traits
-from shared import events
+from shared.contract import facts as events
 
 _ELSEWHERE: Final = ("shop_id", "channel", "guide_id", "member_level")
 

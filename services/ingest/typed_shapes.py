@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from shared import events
+from shared.contract import facts as events
 
 EventId = Annotated[str, Meta(pattern=r"^[!-~]{1,128}\Z", extra_json_schema={"pattern": "^[!-~]{1,128}$"})]
 Text = Annotated[str, Meta(min_length=1, max_length=256)]

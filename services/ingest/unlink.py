@@ -9,13 +9,13 @@ from typing import Final
 from aiokafka import TopicPartition
 
 from services.ingest.identifiers import Identifier, Kind, Pepper, identify
-from shared.chain import IdentityConflict, Unlinked
-from shared.codec import decode_front, encode
+from shared.contract.codec import decode_front, encode
+from shared.contract.identity import IdentityConflict, Unlinked
+from shared.contract.partitioner import partition_of
+from shared.contract.topics import CUSTOMER_EVENTS
+from shared.engine.fold.batch import Emit
 from shared.ids import CUSTOMER_ID_LENGTH
-from shared.partitioning import partition_of
-from shared.streams.batch import Emit
-from shared.streams.clients import producer, reader
-from shared.topics import CUSTOMER_EVENTS
+from shared.kafka.clients import producer, reader
 
 _ID: Final = re.compile(rf"[a-g][0-9a-f]{{{CUSTOMER_ID_LENGTH - 1}}}", re.ASCII)
 _CONFLICT: Final = b'"identity.conflict"'

@@ -20,9 +20,9 @@ from services.notifier.reconciler import Reconciler
 from services.notifier.sender import Sender
 from services.notifier.settings import NotifierSettings
 from services.notifier.store import Store
+from shared.kafka.clients import group_consumer, producer
 from shared.log import Log
 from shared.sealing import Keyring
-from shared.streams.clients import group_consumer, producer
 
 LOG = Log(__name__)
 IDLE_S = 0.25

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.notifier.channels.contract import Address, Outbound
 from services.notifier.channels.templates import RenderError, TemplateBook
-from shared.outreach import SendMessage
+from shared.contract.commands import SendMessage
 from shared.sealing import Keyring, SealingError
 
 

@@ -8,12 +8,13 @@ from typing import get_args, get_type_hints
 import msgspec
 
 from services.notifier.state import State
-from shared.codec import encode
-from shared.deadletters import DeadLetter
-from shared.events import MessageReported
+from shared.contract.codec import encode
+from shared.contract.commands import SendMessage
+from shared.contract.dead_letters import DeadLetter
+from shared.contract.facts import MessageReported
+from shared.contract.public_records import DeliveryDecided
+from shared.contract.topics import CUSTOMER_EVENTS, DEAD_LETTERS, OUTREACH_DECISIONS
 from shared.ids import derived_id
-from shared.outreach import DeliveryDecided, SendMessage
-from shared.topics import CUSTOMER_EVENTS, DEAD_LETTERS, OUTREACH_DECISIONS
 
 SOURCE = "huitou/notifier"
 REPORTED = frozenset(get_args(get_type_hints(MessageReported)["status"]))

@@ -10,12 +10,12 @@ import msgspec
 
 from services.notifier.facts import Publication, buried
 from services.notifier.silence import Verdict
-from shared.deadletters import LONGEST_SEALED, SEALED_AS, reason_of, sealed_field
-from shared.events import ContactPoint
+from shared.contract.commands import Allow, CancelMessage, OutreachCommand, SendMessage, Suppress
+from shared.contract.contact_points import ContactPoint
+from shared.contract.dead_letters import LONGEST_SEALED, SEALED_AS, reason_of, sealed_field
+from shared.contract.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
+from shared.engine.fold import poison_limit
 from shared.instants import parse_instant
-from shared.outreach import Allow, CancelMessage, OutreachCommand, SendMessage, Suppress
-from shared.streams import poison_limit
-from shared.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
 
 Seal = Callable[[str, str, bytes], bytes]
 """As Keyring.seal_bytes: alias, field, value."""
@@ -70,7 +70,7 @@ class Batch(msgspec.Struct, kw_only=True):
     positions: dict[tuple[str, int], int] = {}
     """Next offset by topic and partition."""
     balances: dict[tuple[str, int], int] = {}
-    """Failures beyond successes by topic and partition (shared/streams/poison_limit.py)."""
+    """Failures beyond successes by topic and partition (shared/engine/fold/poison_limit.py)."""
     logical_now: int = 0
     """The largest `decided_at`."""
 

@@ -10,8 +10,8 @@ from services.notifier.logic import require_legal
 from services.notifier.state import Limits, Move, Row, State
 from services.notifier.store import Store, Transaction
 from shared import clock
+from shared.contract.commands import SendMessage
 from shared.log import Log
-from shared.outreach import SendMessage
 
 LOG = Log(__name__)
 

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 
 from services.notifier.facts import SOURCE
 from services.notifier.store import Store
-from shared.codec import cloud_event
+from shared.contract.codec import cloud_event
 
 BATCH = 500
 

@@ -12,9 +12,9 @@ from services.notifier.bell import Bell
 from services.notifier.intake import Batch, Seal, read_batch
 from services.notifier.outbox import Outbox
 from services.notifier.state import Move, State
+from shared.contract.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
+from shared.engine.fold.poison_limit import check_balance
 from shared.log import Log
-from shared.streams.poison_limit import check_balance
-from shared.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
 
 LOG = Log(__name__)
 GROUP = "notifier"

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from services.notifier.state import Row, State
 from services.notifier.tables import outbox
-from shared.outreach import SendMessage
+from shared.contract.commands import SendMessage
 
 decode_command = msgspec.json.Decoder(SendMessage).decode
 

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.notifier.rows import row_columns, row_of
 from services.notifier.state import Row, State
 from services.notifier.tables import contact_point, erasure, outbox, receipt, send_attempt, silence
-from shared.codec import encode
-from shared.outreach import SendMessage
+from shared.contract.codec import encode
+from shared.contract.commands import SendMessage
 
 STILL_ASKED = frozenset({State.SENDING, State.UNKNOWN, State.AWAITING_STAFF})
 """States in which the provider's reference is needed to find out what became of a message."""

@@ -6,7 +6,7 @@ import enum
 
 import msgspec
 
-from shared.outreach import SendMessage
+from shared.contract.commands import SendMessage
 
 
 class State(enum.StrEnum):

@@ -27,7 +27,7 @@ from services.notifier.tables import (
     send_ledger,
     suppression,
 )
-from shared.outreach import SendMessage
+from shared.contract.commands import SendMessage
 
 PUBLISHER_LOCK = 0x4855_4954_4F56
 """Advisory lock: one publisher at a time, so that a customer's facts keep their order."""

@@ -9,9 +9,9 @@ import uvloop
 
 from services.profile.fold import ProfileFold
 from shared import log, usage
-from shared.settings import EngineSettings
-from shared.streams.announce import REQUESTS, announce
-from shared.streams.commands import run_service
+from shared.engine.host.announce import REQUESTS, announce
+from shared.engine.host.commands import run_service
+from shared.engine.host.settings import EngineSettings
 
 COMMANDS: Final = {
     "resync": "let every hop tell its current state again",

@@ -9,13 +9,13 @@ import msgspec
 
 from services.profile import orders
 from services.profile.state import Book, Contact, State, Tag, Trait
-from shared.chain import Consent
-from shared.codec import cloud_event
-from shared.events import CONTACT_FIELDS
+from shared.contract.bundles import Consent
+from shared.contract.codec import cloud_event
+from shared.contract.contact_points import CONTACT_FIELDS
+from shared.contract.partitioner import partition_of
+from shared.contract.topics import CONTACT_POINTS
+from shared.engine.fold.fold import Output
 from shared.ids import derived_id
-from shared.partitioning import partition_of
-from shared.streams.fold import Output
-from shared.topics import CONTACT_POINTS
 
 SOURCE = "huitou/profile"
 Dated = TypeVar("Dated", Trait, Tag, Consent, Contact)

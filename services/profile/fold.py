@@ -1,4 +1,4 @@
-"""The profile service as the engine calls it (shared/streams/fold.py); knows instants and the window, no Kafka."""
+"""The profile service as the engine calls it (shared/engine/fold/fold.py); knows instants and the window, no Kafka."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from services.profile.logic import Where, reach, take
 from services.profile.parts import forgotten, in_part, joined, parts_of, without
 from services.profile.snapshot import exits, next_exit, profile_at
 from services.profile.state import State
-from shared import codec
-from shared.chain import Bundle, ProfileStep, ProfileUpdated, Standing, Tick
-from shared.events import CustomerErased, CustomerFact
+from shared.contract import codec
+from shared.contract.broadcasts import Standing, Tick
+from shared.contract.bundles import Bundle, ProfileStep, ProfileUpdated
+from shared.contract.facts import CustomerErased, CustomerFact
+from shared.contract.topics import CUSTOMER_EVENTS, PROFILE_UPDATES
+from shared.engine.fold.fold import Columns, Context, Outcome, Output
 from shared.shop import DAY, Shop
-from shared.streams.fold import Columns, Context, Outcome, Output
-from shared.topics import CUSTOMER_EVENTS, PROFILE_UPDATES
 
 TOLERANCE = 5 * 60_000
 """Milliseconds that a fact may lie above its arrival."""

@@ -10,7 +10,7 @@ from services.profile.erasure import remaining
 from services.profile.logic import RING
 from services.profile.packed import contains, digest, split
 from services.profile.state import Book, Contact, State, Tag, Trait
-from shared.chain import Consent
+from shared.contract.bundles import Consent
 
 Dated = TypeVar("Dated", Trait, Tag, Consent, Contact)
 

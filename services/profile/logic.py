@@ -10,9 +10,9 @@ from services.profile import browsing, orders, refunds
 from services.profile.erasure import reach_of, remaining
 from services.profile.packed import DIGEST, contains, digest
 from services.profile.state import Contact, State, Tag, Trait
-from shared import events
-from shared.chain import Cause, Consent, Happened
-from shared.events import CustomerFact, Fact
+from shared.contract import facts as events
+from shared.contract.bundles import Cause, Consent, Happened
+from shared.contract.facts import CustomerFact, Fact
 
 RING: Final = 64
 """Event ids remembered of the facts that carry no id for ever."""

@@ -6,7 +6,8 @@ import msgspec
 
 from services.profile import orders
 from services.profile.state import State
-from shared.chain import NEVER, Profile, ProfileStep
+from shared.contract.bundles import Profile, ProfileStep
+from shared.contract.origin import NEVER
 
 
 def profile_at(state: State, instant: int, window: int, *, key: str) -> Profile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from shared.chain import Consent
+from shared.contract.bundles import Consent
 
 
 class Sealed(msgspec.Struct, frozen=True, array_like=True):

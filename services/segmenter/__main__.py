@@ -12,8 +12,8 @@ import uvloop
 from services.segmenter.cut_maker_app import run_cut_maker
 from services.segmenter.fold import SegmenterFold
 from shared import log, usage
-from shared.settings import EngineSettings
-from shared.streams.commands import run_service
+from shared.engine.host.commands import run_service
+from shared.engine.host.settings import EngineSettings
 
 COMMANDS: Final = {
     "cuts": "runs the cut maker: RFM quintiles of the whole shop, at every epoch",

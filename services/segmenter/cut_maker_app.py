@@ -9,11 +9,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from services.segmenter.cuts import CutMaker
-from shared.chain import CutsPublished, EpochMarked, HistogramChunk
-from shared.codec import encode
+from shared.contract.broadcasts import CutsPublished
+from shared.contract.codec import encode
+from shared.contract.histograms import EpochMarked, HistogramChunk
+from shared.contract.topics import CUSTOMER_EVENTS, PARTITIONS, RFM_HISTOGRAMS
+from shared.kafka import clients
 from shared.log import Log
-from shared.streams import clients
-from shared.topics import CUSTOMER_EVENTS, PARTITIONS, RFM_HISTOGRAMS
 
 POLL_MS = 200
 BACK_OFF = 1.0

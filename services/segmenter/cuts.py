@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from services.segmenter.histograms import MEASURES, Chunks, Ints, Measure, Sparse
-from shared.chain import Cuts, CutsPublished, EpochMarked, HistogramChunk
-from shared.codec import encode
-from shared.topics import PARTITIONS
+from shared.contract.broadcasts import Cuts, CutsPublished
+from shared.contract.codec import encode
+from shared.contract.histograms import EpochMarked, HistogramChunk
+from shared.contract.topics import PARTITIONS
 
 QUANTILES = 5
 

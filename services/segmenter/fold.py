@@ -14,29 +14,17 @@ from services.segmenter.histograms import Published, chunks_of, population_of
 from services.segmenter.logic import InForce
 from services.segmenter.rfm import UNCLASSIFIED, grid, scale_of
 from services.segmenter.state import NO_DAY, Customer, Handed, decode_handed, encode_handed
-from shared.chain import (
-    Broadcast,
-    Bundle,
-    Change,
-    CutsPublished,
-    EpochMarked,
-    Fragment,
-    HistogramChunk,
-    ProfileUpdated,
-    SegmentChanged,
-    Segments,
-    SegmentSnapshot,
-    SegmentStep,
-    SegmentsUpdated,
-    Standing,
-    Tick,
-)
-from shared.codec import cloud_event
+from shared.contract.broadcasts import Broadcast, CutsPublished, Standing, Tick
+from shared.contract.bundles import Bundle, Change, ProfileUpdated, Segments, SegmentStep, SegmentsUpdated
+from shared.contract.codec import cloud_event
+from shared.contract.histograms import EpochMarked, HistogramChunk
+from shared.contract.identity import Fragment
+from shared.contract.public_records import SegmentChanged, SegmentSnapshot
+from shared.contract.topics import PROFILE_UPDATES, RFM_HISTOGRAMS, SEGMENT_CHANGES, SEGMENT_UPDATES, SEGMENTS
+from shared.engine.fold.fold import Columns, Context, Outcome, Output
 from shared.ids import derived_id
 from shared.instants import parse_zone
 from shared.shop import Shop
-from shared.streams.fold import Columns, Context, Outcome, Output
-from shared.topics import PROFILE_UPDATES, RFM_HISTOGRAMS, SEGMENT_CHANGES, SEGMENT_UPDATES, SEGMENTS
 
 _decode = msgspec.msgpack.Decoder(Customer).decode
 decode_record = msgspec.json.Decoder(ProfileUpdated | Broadcast | Fragment).decode
@@ -52,7 +40,7 @@ OUTSIDE = -1
 
 
 class SegmenterFold:
-    """Satisfies `shared.streams.fold.Fold` for one partition of profile-updates-v1."""
+    """Satisfies `shared.engine.fold.fold.Fold` for one partition of profile-updates-v1."""
 
     name = "segmenter"
     input = PROFILE_UPDATES.name

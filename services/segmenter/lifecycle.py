@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.chain import NEVER
+from shared.contract.origin import NEVER
 from shared.shop import DAY, Bounds
 
 

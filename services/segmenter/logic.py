@@ -10,7 +10,7 @@ import msgspec
 from services.segmenter.lifecycle import next_edge, stage_at, warned_at
 from services.segmenter.rfm import UNCLASSIFIED, Scale, class_of, grid
 from services.segmenter.state import NO_DAY, Customer
-from shared.chain import Cause, Change, Happened, Profile, ProfileStep, Segments, SegmentStep
+from shared.contract.bundles import Cause, Change, Happened, Profile, ProfileStep, Segments, SegmentStep
 from shared.instants import local_day
 from shared.shop import Bounds
 

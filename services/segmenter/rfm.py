@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from shared.chain import Cuts
+from shared.contract.broadcasts import Cuts
 
 SIGNIFICANT_BITS = 20
 """Width of the grid on which amounts are counted and compared: exact up to 1,048,575 minor units."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from shared.chain import Profile, Segments
+from shared.contract.bundles import Profile, Segments
 
 NO_DAY = -(2**31)
 """The last local day of a customer without orders: below every day."""

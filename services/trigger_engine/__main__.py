@@ -12,8 +12,8 @@ import uvloop
 from services.trigger_engine.fold import TriggerFold
 from services.trigger_engine.publish import publish_policy, read_policy_file
 from shared import log, usage
-from shared.settings import EngineSettings
-from shared.streams.commands import run_service
+from shared.engine.host.commands import run_service
+from shared.engine.host.settings import EngineSettings
 
 COMMANDS: Final = {
     "publish FILE": "put a policy into force; every change needs a higher version",

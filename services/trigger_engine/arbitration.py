@@ -12,8 +12,9 @@ from services.trigger_engine.gates import HELD, Case, chosen_touch, judge, serve
 from services.trigger_engine.messages import Moment, commands, decision
 from services.trigger_engine.rules import HOUR, LONGEST_CAP_HOURS, Rulebook
 from services.trigger_engine.state import Candidate, State, Use
-from shared.outreach import Allow, CandidateDecided, SendMessage, Suppress
-from shared.policy import Rule
+from shared.contract.commands import Allow, SendMessage, Suppress
+from shared.contract.public_records import CandidateDecided
+from shared.language.policy import Rule
 
 Said = SendMessage | CandidateDecided | Suppress | Allow
 

@@ -14,25 +14,17 @@ from services.trigger_engine.arbitration import Here, Said
 from services.trigger_engine.gates import SWITCHES
 from services.trigger_engine.rules import compile_policy, no_rules
 from services.trigger_engine.state import State, next_due
-from shared.chain import (
-    Broadcast,
-    Bundle,
-    Fragment,
-    PolicyPublished,
-    SegmentStep,
-    SegmentsUpdated,
-    SourceCompleted,
-    Standing,
-    Tick,
-)
-from shared.codec import cloud_event
+from shared.contract.broadcasts import Broadcast, PolicyPublished, SourceCompleted, Standing, Tick
+from shared.contract.bundles import Bundle, SegmentStep, SegmentsUpdated
+from shared.contract.codec import cloud_event
+from shared.contract.commands import Allow, SendMessage, Suppress
+from shared.contract.identity import Fragment
+from shared.contract.topics import OUTREACH_COMMANDS, OUTREACH_DECISIONS, SEGMENT_UPDATES
+from shared.engine.fold.fold import Columns, Context, Outcome, Output
 from shared.ids import derived_id
 from shared.instants import parse_zone
-from shared.outreach import Allow, SendMessage, Suppress
-from shared.policy import parse_policy
+from shared.language.policy import parse_policy
 from shared.shop import Shop
-from shared.streams.fold import Columns, Context, Outcome, Output
-from shared.topics import OUTREACH_COMMANDS, OUTREACH_DECISIONS, SEGMENT_UPDATES
 
 SOURCE: Final = "trigger-engine"
 

@@ -10,10 +10,10 @@ from services.trigger_engine.completeness import lacking, self_complete
 from services.trigger_engine.rules import HOUR, Rulebook
 from services.trigger_engine.silence import forgotten
 from services.trigger_engine.state import Candidate, Facts, State
-from shared.events import Channel, Purpose
+from shared.contract.facts import Channel, Purpose
+from shared.contract.public_records import Gate
 from shared.ids import hash64, share_of
-from shared.outreach import Gate
-from shared.policy import Browsed, Enters, Ordered, Rule, SinceLastOrder, Touch
+from shared.language.policy import Browsed, Enters, Ordered, Rule, SinceLastOrder, Touch
 
 HELD: Final = "incomplete"
 """The gate at which a candidate is held until its sources have told everything."""

@@ -9,7 +9,7 @@ import msgspec
 
 from services.trigger_engine.rules import ArmByFacts, Rulebook
 from services.trigger_engine.state import Candidate, Facts, State, Timer
-from shared.chain import Happened, SegmentStep
+from shared.contract.bundles import Happened, SegmentStep
 
 RELEASING: Final = frozenset({"failed", "expired", "suppressed", "abandoned"})
 """What a message reports when it did not and will not reach the customer."""

@@ -12,7 +12,7 @@ from services.trigger_engine.intake import expire, rearmed, take_over
 from services.trigger_engine.rules import Rulebook
 from services.trigger_engine.silence import cleared, refusals, tell
 from services.trigger_engine.state import Candidate, Facts, State, next_due
-from shared.chain import SegmentStep
+from shared.contract.bundles import SegmentStep
 
 _replace = msgspec.structs.replace
 

@@ -9,9 +9,10 @@ from typing import Any, Final, NamedTuple
 from services.trigger_engine.gates import Address, address_of, may_go, send_by
 from services.trigger_engine.rules import Rulebook
 from services.trigger_engine.state import Candidate, Facts
+from shared.contract.commands import SendMessage
+from shared.contract.public_records import CandidateDecided, Gate, Verdict
 from shared.ids import command_id, derived_id
-from shared.outreach import CandidateDecided, Gate, SendMessage, Verdict
-from shared.policy import Message, Rule, Touch
+from shared.language.policy import Message, Rule, Touch
 
 DAY: Final = 86_400_000
 

@@ -12,14 +12,14 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from services.trigger_engine.rules import compile_policy
 from shared import clock
-from shared.chain import PolicyPublished
-from shared.codec import cloud_event, encode
+from shared.contract.broadcasts import PolicyPublished
+from shared.contract.codec import cloud_event, encode
+from shared.contract.topics import CUSTOMER_EVENTS
 from shared.instants import parse_zone
+from shared.kafka.clients import producer
+from shared.language.policy import Policy, parse_policy
 from shared.log import Log
-from shared.policy import Policy, parse_policy
 from shared.shop import Shop
-from shared.streams.clients import producer
-from shared.topics import CUSTOMER_EVENTS
 
 RETRY_SECONDS: Final = 1.0
 

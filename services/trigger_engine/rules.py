@@ -10,8 +10,8 @@ import msgspec
 
 from services.trigger_engine.calendar import minute_of_day, next_birthday, zone_or
 from services.trigger_engine.state import Facts, Timer
-from shared.chain import Cause, Happened
-from shared.policy import Birthday, Browsed, Enters, Holdout, Ordered, Policy, Rule, SinceLastOrder
+from shared.contract.bundles import Cause, Happened
+from shared.language.policy import Birthday, Browsed, Enters, Holdout, Ordered, Policy, Rule, SinceLastOrder
 
 HOUR: Final = 3_600_000
 MINUTE: Final = 60_000

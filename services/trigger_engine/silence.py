@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from services.trigger_engine.state import Facts, State
-from shared.outreach import Allow, Suppress
+from shared.contract.commands import Allow, Suppress
 
 EVERYTHING: Final = "all/all"
 """Told of by an erasure alone; the other names are those of consents."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from shared.chain import NEVER, Consent
+from shared.contract.bundles import Consent
+from shared.contract.origin import NEVER
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True):

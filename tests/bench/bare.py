@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request
 
 from deploy.stack.ports import HOST
 from services.ingest.publisher import LINGER_MS
-from shared.streams import clients
+from shared.kafka import clients
 
 
 def app(bootstrap: str, topic: str) -> FastAPI:

@@ -19,10 +19,11 @@ from deploy.stack.lag import LagReader
 from deploy.stack.stack import Stack, emptied
 from services.trigger_engine.publish import publish_policy
 from shared import clock
-from shared.chain import SegmentChanged, Tick
-from shared.codec import decode_front
+from shared.contract.broadcasts import Tick
+from shared.contract.codec import decode_front
+from shared.contract.public_records import SegmentChanged
+from shared.contract.topics import CUSTOMER_EVENTS, SEGMENT_CHANGES
 from shared.shop import DAY, Shop
-from shared.topics import CUSTOMER_EVENTS, SEGMENT_CHANGES
 from tests.bench import cpu, workload
 from tests.bench.chain import SERVICES, Say
 from tests.bench.figures import Sheet, quantile

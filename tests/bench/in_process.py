@@ -20,14 +20,14 @@ from services.profile.fold import ProfileFold
 from services.segmenter.fold import SegmenterFold
 from services.trigger_engine.fold import TriggerFold
 from shared import clock
-from shared.chain import CutsPublished, PolicyPublished, Tick
-from shared.codec import encode
+from shared.contract.broadcasts import CutsPublished, PolicyPublished, Tick
+from shared.contract.codec import encode
+from shared.contract.topics import CUSTOMER_EVENTS, PARTITIONS
+from shared.engine.fold.batch import Emit
+from shared.engine.fold.fold import Fold
+from shared.engine.step.partition import Partition
 from shared.sealing import Keyring
 from shared.shop import Shop
-from shared.streams.batch import Emit
-from shared.streams.fold import Fold
-from shared.streams.partition import Partition
-from shared.topics import CUSTOMER_EVENTS, PARTITIONS
 from tests.bench import cpu, workload
 from tests.bench.figures import Sheet
 

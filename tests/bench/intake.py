@@ -16,8 +16,8 @@ from deploy.stack import ports
 from deploy.stack.stack import Stack, emptied
 from deploy.stack.supervisor import Service
 from shared import clock
-from shared.streams import clients
-from shared.topics import CUSTOMER_EVENTS, PARTITIONS, REJECTED_EVENTS
+from shared.contract.topics import CUSTOMER_EVENTS, PARTITIONS, REJECTED_EVENTS
+from shared.kafka import clients
 from tests.bench import cpu, segment_load, workload
 from tests.bench.chain import Say
 from tests.bench.figures import Sheet, quantile

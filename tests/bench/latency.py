@@ -17,9 +17,9 @@ from deploy.stack.lag import LagReader
 from deploy.stack.stack import Stack, emptied
 from services.trigger_engine.publish import publish_policy
 from shared import clock
-from shared.outreach import OutreachCommand, SendMessage
-from shared.streams import clients
-from shared.topics import OUTREACH_COMMANDS, PARTITIONS
+from shared.contract.commands import OutreachCommand, SendMessage
+from shared.contract.topics import OUTREACH_COMMANDS, PARTITIONS
+from shared.kafka import clients
 from tests.bench import cpu, workload
 from tests.bench.chain import HOPS, SERVICES, Say
 from tests.bench.figures import Sheet, quantile

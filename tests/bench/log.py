@@ -11,10 +11,11 @@ from typing import Self
 import msgspec
 
 from shared import clock
-from shared.partitioning import partition_of
-from shared.streams import clients
-from shared.streams.batch import Emit
-from shared.topics import PARTITIONS
+from shared.contract.partitioner import partition_of
+from shared.contract.topics import PARTITIONS
+from shared.engine.fold.batch import Emit
+from shared.engine.recovery import cluster
+from shared.kafka import clients
 
 BLOCK = 60_000
 """Records handed over together: what the bench keeps in memory of a large topic."""
@@ -38,7 +39,7 @@ class Writer:
 
     def __init__(self, bootstrap: str) -> None:
         self._client = clients.producer(bootstrap)
-        self._sink = clients.KafkaSink(self._client)
+        self._sink = cluster.KafkaSink(self._client)
 
     async def __aenter__(self) -> Self:
         await self._client.start()

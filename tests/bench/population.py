@@ -11,13 +11,14 @@ from deploy.demo.people import event
 from deploy.demo.scenario import Event
 from services.ingest.intake import Intake
 from services.segmenter.cuts import CutMaker
-from shared.chain import CutsPublished, EpochMarked, HistogramChunk, PolicyPublished, Tick
+from shared.contract.broadcasts import CutsPublished, PolicyPublished, Tick
+from shared.contract.histograms import EpochMarked, HistogramChunk
+from shared.contract.partitioner import partition_of
+from shared.contract.topics import PARTITIONS, RFM_HISTOGRAMS, changelog
+from shared.engine.fold.batch import Emit
+from shared.engine.state.head import PARTITION_KEY
 from shared.ids import hash64
-from shared.partitioning import partition_of
 from shared.shop import DAY, Shop
-from shared.streams.batch import Emit
-from shared.streams.head import PARTITION_KEY
-from shared.topics import PARTITIONS, RFM_HISTOGRAMS, changelog
 from tests.bench import in_process, workload
 from tests.bench.in_process import Collector, Hop, broadcast, facts, take
 

@@ -16,7 +16,7 @@ from deploy.stack.plan import chosen
 from deploy.stack.stack import Stack, emptied
 from deploy.stack.supervisor import Service as Process
 from shared import clock
-from shared.streams import clients
+from shared.kafka import clients
 from tests.bench import cpu, plot, population
 from tests.bench.chain import Say
 from tests.bench.figures import Sheet

@@ -12,8 +12,8 @@ from deploy.stack.lag import LagReader
 from deploy.stack.stack import Stack, emptied
 from deploy.stack.supervisor import Service
 from shared import clock
-from shared.streams.batch import Emit
-from shared.topics import CUSTOMER_EVENTS
+from shared.contract.topics import CUSTOMER_EVENTS
+from shared.engine.fold.batch import Emit
 from tests.bench import cpu
 from tests.bench.aggregator.events import events as made
 from tests.bench.aggregator.job import Answer

@@ -8,10 +8,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from shared.chain import Fragment, ProfileUpdated, Standing, Tick
-from shared.chain import SegmentsUpdated as Segmented
-from shared.deadletters import DeadLetter
-from shared.outreach import CandidateDecided, OutreachCommand, SendMessage
+from shared.contract.broadcasts import Standing, Tick
+from shared.contract.bundles import ProfileUpdated
+from shared.contract.bundles import SegmentsUpdated as Segmented
+from shared.contract.commands import OutreachCommand, SendMessage
+from shared.contract.dead_letters import DeadLetter
+from shared.contract.identity import Fragment
+from shared.contract.public_records import CandidateDecided
 from tests.chaos.chaos import Planted
 from tests.oracle.answers import Answer
 from tests.oracle.findings import Check, Difference, tally

@@ -15,12 +15,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from deploy.demo.people import event
 from deploy.demo.retail import customer_ids
 from deploy.demo.scenario import Event
-from shared.codec import encode
-from shared.events import OrderPlaced, Tracked
-from shared.outreach import OutreachCommand, SendMessage
-from shared.partitioning import partition_of
-from shared.streams import clients
-from shared.topics import (
+from shared.contract.codec import encode
+from shared.contract.commands import OutreachCommand, SendMessage
+from shared.contract.facts import OrderPlaced, Tracked
+from shared.contract.partitioner import partition_of
+from shared.contract.topics import (
     CUSTOMER_EVENTS,
     MAX_RECORD,
     OUTREACH_COMMANDS,
@@ -28,12 +27,13 @@ from shared.topics import (
     PROFILE_UPDATES,
     SEGMENT_UPDATES,
 )
+from shared.kafka import clients
 from tests.chaos.chaos import Chaos, Planted
 from tests.oracle.reader import read_topic
 
 POISONED = (CUSTOMER_EVENTS, PROFILE_UPDATES, SEGMENT_UPDATES, OUTREACH_COMMANDS)
 IN_A_ROW = 100
-"""Below the number at which a worker stops (shared/streams/poison_limit.py)."""
+"""Below the number at which a worker stops (shared/engine/fold/poison_limit.py)."""
 BEYOND_LIMITS = 10**15
 TEXT = 31_000
 """Bytes of one text that ingest still takes."""

@@ -10,7 +10,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
 
-from shared.topics import OUTREACH_COMMANDS, PROFILE_UPDATES, SEGMENT_CHANGES, SEGMENT_UPDATES, STATEFUL, changelog
+from shared.contract.topics import (
+    OUTREACH_COMMANDS,
+    PROFILE_UPDATES,
+    SEGMENT_CHANGES,
+    SEGMENT_UPDATES,
+    STATEFUL,
+    changelog,
+)
 from tests.chaos.chaos import Chaos
 
 BACK_WITHIN_SECONDS = 60.0

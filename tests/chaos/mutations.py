@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from shared.streams.rules import Rule
+from shared.engine.fold.rules import Rule
 from tests.chaos.plan import Plan
 from tests.chaos.run import Run
 

@@ -11,8 +11,8 @@ from aiokafka.errors import KafkaError
 
 from deploy.demo.scenario import Scenario
 from deploy.stack.lag import LagReader
-from shared.streams import clients
-from shared.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, PROFILE_UPDATES, SEGMENT_UPDATES
+from shared.contract.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, PROFILE_UPDATES, SEGMENT_UPDATES
+from shared.kafka import clients
 
 ANSWER_SECONDS = 10.0
 PAUSE_SECONDS = 0.3

@@ -14,7 +14,8 @@ from deploy.demo.people import introduction
 from deploy.demo.scenario import Event
 from deploy.demo.verdict import Verdict, at_rest, judge
 from deploy.stack.stack import CACHE, Stack, emptied
-from shared import clock, topics
+from shared import clock
+from shared.contract import topics
 from shared.instants import format_instant
 from shared.sealing import Keyring
 from shared.shop import Shop

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.contracts.documents import documents, publish, published
 from deploy.contracts.schemas import DIALECT
-from shared.topics import TOPICS
+from shared.contract.topics import TOPICS
 
 Document = dict[str, Any]
 COMMAND = "run: python -m deploy.contracts"

@@ -12,11 +12,12 @@ import msgspec
 import pytest
 
 from deploy.contracts.schemas import tag_of
-from shared.chain import PolicyPublished, SegmentStep, SegmentsUpdated
-from shared.codec import decode_front, encode
-from shared.events import OrderPlaced
-from shared.policy import parse_policy
-from shared.topics import CUSTOMER_EVENTS, SEGMENTS, TOPICS, Topic
+from shared.contract.broadcasts import PolicyPublished
+from shared.contract.bundles import SegmentStep, SegmentsUpdated
+from shared.contract.codec import decode_front, encode
+from shared.contract.facts import OrderPlaced
+from shared.contract.topics import CUSTOMER_EVENTS, SEGMENTS, TOPICS, Topic
+from shared.language.policy import parse_policy
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 PAIRS = [(topic, model) for topic in TOPICS for model in topic.models]

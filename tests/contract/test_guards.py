@@ -61,7 +61,7 @@ def package(root: Path, files: dict[str, str]) -> None:
         folder = root / name.replace(".", "/")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "__init__.py").touch()
-    modules = dict.fromkeys(("services/profile/logic.py", "shared/events.py", "shared/ids.py"), "")
+    modules = dict.fromkeys(("services/profile/logic.py", "shared/contract/facts.py", "shared/ids.py"), "")
     modules |= dict.fromkeys(("services/segmenter/rules.py", "services/segmenter/state.py"), "")
     for path, text in (modules | files).items():
         (root / path).write_text(text, encoding="utf-8")
@@ -77,7 +77,7 @@ def package(root: Path, files: dict[str, str]) -> None:
         ("services/profile/logic.py", "import asyncio", "Decisions are pure"),
         ("services/segmenter/state.py", "import time", "Decisions are pure"),
         ("services/segmenter/rules.py", "import sqlalchemy", "Decisions are pure"),
-        ("shared/events.py", "import aiokafka", "Decisions are pure"),
+        ("shared/contract/facts.py", "import aiokafka", "Decisions are pure"),
         ("tests/oracle/__init__.py", "import services.profile", "The oracle computes by itself"),
     ],
 )

@@ -12,10 +12,10 @@ import pytest
 
 from deploy.contracts.asyncapi import asyncapi
 from deploy.contracts.schemas import tag_of
-from shared.codec import fact_headers
-from shared.events import CustomerFact, Fact
+from shared.contract.codec import fact_headers
+from shared.contract.facts import CustomerFact, Fact
+from shared.contract.topics import CUSTOMER_EVENTS
 from shared.instants import parse_instant
-from shared.topics import CUSTOMER_EVENTS
 from tests.contract.test_golden import golden
 
 FACTS: tuple[type[Fact], ...] = get_args(CustomerFact)

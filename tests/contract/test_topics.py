@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from shared.topics import PARTITIONS, TOPICS, Feedback, Topic
+from shared.contract.topics import PARTITIONS, TOPICS, Feedback, Topic
 
 NAME = re.compile(r"^[a-z]+(-[a-z]+)*-(v[1-9]\d*|changelog)$")
 

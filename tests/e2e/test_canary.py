@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
-from shared import topics
-from shared.streams import clients
+from shared.contract import topics
+from shared.kafka import clients
 from tests.support.shop_house import ShopHouse
 from tests.support.traces import Needles, Place, in_database, in_files, in_topics
 

@@ -17,10 +17,11 @@ from aiokafka.errors import CommitFailedError
 
 from deploy.create_topics import create
 from services.ingest.identifiers import Kind
-from shared import clock, topics
-from shared.chain import Linked
-from shared.codec import encode
-from shared.streams import clients
+from shared import clock
+from shared.contract import topics
+from shared.contract.codec import encode
+from shared.contract.identity import Linked
+from shared.kafka import clients
 from tests.oracle.outputs import snapshots_of
 from tests.support.shop_house import CHAIN, ShopHouse
 from tests.support.traces import Needles, in_database, in_files, in_topics

@@ -15,10 +15,9 @@ from deploy.demo.people import DAY
 from deploy.demo.scenario import Scenario
 from deploy.stack.stack import Stack
 from services.ingest.imports.jobs import Jobs
-from shared.chain import SegmentChanged
+from shared.contract.public_records import CandidateDecided, SegmentChanged
+from shared.contract.topics import OUTREACH_DECISIONS, SEGMENT_CHANGES
 from shared.instants import format_instant
-from shared.outreach import CandidateDecided
-from shared.topics import OUTREACH_DECISIONS, SEGMENT_CHANGES
 from tests.oracle.reader import read_topic
 from tests.support.stack import jar_cache
 

@@ -21,11 +21,11 @@ from deploy.stack.stack import Stack
 from services.console import operators
 from services.console.store import connect
 from shared import clock
-from shared.codec import encode
-from shared.outreach import SendMessage
-from shared.partitioning import partition_of
-from shared.streams.clients import producer
-from shared.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, PROFILE_UPDATES
+from shared.contract.codec import encode
+from shared.contract.commands import SendMessage
+from shared.contract.partitioner import partition_of
+from shared.contract.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, PROFILE_UPDATES
+from shared.kafka.clients import producer
 from tests.support.stack import jar_cache
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(200)]

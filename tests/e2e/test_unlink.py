@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from services.ingest.identifiers import Kind
-from shared import topics
-from shared.chain import ProfileUpdated
+from shared.contract import topics
+from shared.contract.bundles import ProfileUpdated
 from tests.support.shop_house import ShopHouse
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]

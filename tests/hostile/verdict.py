@@ -9,10 +9,11 @@ from typing import NamedTuple
 import msgspec
 from aiokafka import TopicPartition
 
-from shared.codec import decode_front
-from shared.events import Fact, RejectedEvent
-from shared.streams.clients import reader
-from shared.topics import CUSTOMER_EVENTS, PARTITIONS, REJECTED_EVENTS
+from shared.contract.codec import decode_front
+from shared.contract.facts import Fact
+from shared.contract.rejected_events import RejectedEvent
+from shared.contract.topics import CUSTOMER_EVENTS, PARTITIONS, REJECTED_EVENTS
+from shared.kafka.clients import reader
 from tests.hostile.attack import Outcome
 
 

@@ -25,12 +25,11 @@ from deploy.sandbox.faults import Script
 from deploy.sandbox.server import Running, serving
 from deploy.sandbox.settings import SandboxSettings
 from shared import clock
-from shared.codec import encode
-from shared.events import Channel, ContactPoint, Purpose
-from shared.ids import command_id
-from shared.outreach import SendMessage
-from shared.sealing import Keyring
-from shared.topics import (
+from shared.contract.codec import encode
+from shared.contract.commands import SendMessage
+from shared.contract.contact_points import ContactPoint
+from shared.contract.facts import Channel, Purpose
+from shared.contract.topics import (
     CONTACT_POINTS,
     CUSTOMER_EVENTS,
     DEAD_LETTERS,
@@ -38,6 +37,8 @@ from shared.topics import (
     OUTREACH_DECISIONS,
     PROVIDER_RECEIPTS,
 )
+from shared.ids import command_id
+from shared.sealing import Keyring
 
 ROOT = Path(__file__).parents[2]
 FIELDS: Mapping[Channel, str] = {"sms": "phone", "email": "email", "wecom": "external_userid", "staff_task": ""}

@@ -20,13 +20,13 @@ from deploy.create_topics import create
 from deploy.stack.environment import interpreter
 from deploy.stack.kafka import Kafka
 from deploy.stack.supervisor import Supervisor
-from shared import topics
-from shared.chain import Tick
-from shared.codec import encode
-from shared.events import OrderPlaced
-from shared.partitioning import partition_of
-from shared.streams import clients
-from shared.streams.head import PARTITION_KEY, unpack
+from shared.contract import topics
+from shared.contract.broadcasts import Tick
+from shared.contract.codec import encode
+from shared.contract.facts import OrderPlaced
+from shared.contract.partitioner import partition_of
+from shared.engine.state.head import PARTITION_KEY, unpack
+from shared.kafka import clients
 from tests.support.stack import jar_cache
 from tests.support.tally import Tally, TallyFold
 

@@ -10,11 +10,11 @@ import pytest
 
 from services.console.letters import dead
 from services.console.remedies import PutBack, remedy
-from shared import topics
-from shared.codec import encode
-from shared.streams import clients
-from shared.streams.kafka_host import FATAL
-from shared.streams.poison_limit import MOST_NET
+from shared.contract import topics
+from shared.contract.codec import encode
+from shared.engine.fold.poison_limit import MOST_NET
+from shared.engine.host.kafka_host import FATAL
+from shared.kafka import clients
 from tests.integration.tally_house import CUSTOMERS, Process, caught_up, kafka, lag, order, put, read, state, worker
 
 __all__ = ["kafka"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.streams.clients import Cluster, KafkaCluster
+from shared.engine.recovery.cluster import Cluster, KafkaCluster
 from tests.support.broker_contract import CLAUSES, PARTITIONS, Clause
 from tests.support.simulated.broker import Broker
 from tests.support.simulated.cluster import SimulatedCluster

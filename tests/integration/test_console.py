@@ -15,14 +15,17 @@ import pytest
 import pytest_asyncio
 
 from deploy.stack.stack import Stack
-from shared.chain import SegmentChanged, Segments, SegmentSnapshot, Tick
-from shared.codec import encode
-from shared.events import MessageReported, OrderPlaced, ProductViewed, TraitsSet
-from shared.outreach import CandidateDecided, DeliveryDecided, SendMessage
-from shared.partitioning import partition_of
-from shared.streams.batch import Emit
-from shared.streams.clients import KafkaSink, producer
-from shared.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, OUTREACH_DECISIONS, SEGMENT_CHANGES, SEGMENTS
+from shared.contract.broadcasts import Tick
+from shared.contract.bundles import Segments
+from shared.contract.codec import encode
+from shared.contract.commands import SendMessage
+from shared.contract.facts import MessageReported, OrderPlaced, ProductViewed, TraitsSet
+from shared.contract.partitioner import partition_of
+from shared.contract.public_records import CandidateDecided, DeliveryDecided, SegmentChanged, SegmentSnapshot
+from shared.contract.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, OUTREACH_DECISIONS, SEGMENT_CHANGES, SEGMENTS
+from shared.engine.fold.batch import Emit
+from shared.engine.recovery.cluster import KafkaSink
+from shared.kafka.clients import producer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 CUSTOMERS = 3_000

@@ -16,13 +16,13 @@ from standardwebhooks import Webhook
 from deploy.stack.stack import Stack
 from services.ingest.clock_process import tick
 from services.ingest.hooks.sources import change_sources, source_of
-from shared.chain import PolicyPublished
-from shared.codec import encode
+from shared.contract.broadcasts import PolicyPublished
+from shared.contract.codec import encode
+from shared.contract.public_records import CandidateDecided
+from shared.contract.topics import CUSTOMER_EVENTS, PARTITIONS
 from shared.instants import format_instant
-from shared.outreach import CandidateDecided
+from shared.kafka.clients import producer
 from shared.shop import DAY
-from shared.streams.clients import producer
-from shared.topics import CUSTOMER_EVENTS, PARTITIONS
 from tests.integration.test_hooks import PATIENCE, ingest
 from tests.integration.test_ingest import read
 from tests.support.hooks import SECRETS

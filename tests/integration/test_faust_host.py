@@ -19,10 +19,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.create_topics import create
 from deploy.stack.environment import interpreter
-from shared import topics
-from shared.streams import clients
-from shared.streams.head import PARTITION_KEY, decode_values
-from shared.streams.kafka_host import FATAL
+from shared.contract import topics
+from shared.engine.host.kafka_host import FATAL
+from shared.engine.state.head import PARTITION_KEY, decode_values
+from shared.kafka import clients
 from tests.integration import tally_house as suite
 
 pytestmark = pytest.mark.timeout(120)

@@ -17,9 +17,9 @@ from aiokafka.structs import ConsumerRecord
 
 from deploy.stack.stack import Stack
 from services.ingest.hooks.sources import change_sources, source_of
-from shared.chain import Profile, ProfileUpdated
-from shared.codec import decode_front
-from shared.events import OrderPlaced
+from shared.contract.bundles import Profile, ProfileUpdated
+from shared.contract.codec import decode_front
+from shared.contract.facts import OrderPlaced
 from tests.integration.test_ingest import read
 from tests.support.hooks import GOLDEN, SECRETS, raw_of, signature
 from tests.support.hooks import read as golden

@@ -14,8 +14,8 @@ from deploy.create_topics import create
 from services.ingest.imports.jobs import Jobs
 from services.ingest.imports.pace import CHUNK
 from services.ingest.write_keys import Scope, add_key
-from shared.codec import decode_front
-from shared.events import ConsentSet, OrderPlaced
+from shared.contract.codec import decode_front
+from shared.contract.facts import ConsentSet, OrderPlaced
 from shared.ids import derived_id
 from tests.integration.test_ingest import Running, read
 

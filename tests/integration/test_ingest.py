@@ -24,12 +24,13 @@ from services.ingest.brake import ChainBrake
 from services.ingest.identifiers import Pepper
 from services.ingest.write_keys import Scope, add_key
 from shared import clock
-from shared.chain import Linked, Tick
-from shared.codec import decode_front
-from shared.events import OrderPlaced, TraitsSet
+from shared.contract.broadcasts import Tick
+from shared.contract.codec import decode_front
+from shared.contract.facts import OrderPlaced, TraitsSet
+from shared.contract.identity import Linked
+from shared.contract.topics import PARTITIONS
+from shared.kafka.clients import group_consumer, reader
 from shared.sealing import Keyring
-from shared.streams.clients import group_consumer, reader
-from shared.topics import PARTITIONS
 
 AT = "2025-06-30T09:21:33Z"
 PHONE, EMAIL, NAME = "13977770001", "unique-canary@example.com", "金丝雀小姐"

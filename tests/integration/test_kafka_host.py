@@ -13,12 +13,13 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.create_topics import create
-from shared import topics
-from shared.codec import encode
-from shared.streams import clients, recovery
-from shared.streams.kafka_host import FATAL
-from shared.streams.partition import Partition
-from shared.streams.rules import BrokenInvariantError, Rule
+from shared.contract import topics
+from shared.contract.codec import encode
+from shared.engine.fold.rules import BrokenInvariantError, Rule
+from shared.engine.host.kafka_host import FATAL
+from shared.engine.recovery import recovery
+from shared.engine.step.partition import Partition
+from shared.kafka import clients
 from tests.integration.tally_house import (
     caught_up,
     ends,

@@ -26,13 +26,14 @@ from services.console.letter_store import Search
 from services.console.letters_api import Letters
 from services.console.records import read_batch
 from services.console.store import Store, connect
-from shared.codec import encode
-from shared.deadletters import SEALED_AS, DeadLetter, sealed_field
-from shared.events import OrderPlaced, RejectedEvent
+from shared.contract.codec import encode
+from shared.contract.dead_letters import SEALED_AS, DeadLetter, sealed_field
+from shared.contract.facts import OrderPlaced
+from shared.contract.rejected_events import RejectedEvent
+from shared.contract.topics import CUSTOMER_EVENTS, DEAD_LETTERS, REJECTED_EVENTS
+from shared.engine.fold.batch import Emit
 from shared.sealing import Keyring
 from shared.shop import Shop
-from shared.streams.batch import Emit
-from shared.topics import CUSTOMER_EVENTS, DEAD_LETTERS, REJECTED_EVENTS
 from tests.support.console import FixedBoard, FixedReadings, empty_reading
 from tests.support.stack import fresh_database
 

@@ -11,12 +11,12 @@ import pytest
 import pytest_asyncio
 
 from shared import clock
-from shared.codec import encode
-from shared.deadletters import DeadLetter, sealed_field
-from shared.events import CustomerFact, MessageReported
-from shared.ids import derived_id
-from shared.outreach import Allow, CancelMessage, CandidateDecided, DeliveryDecided, SendMessage, Suppress
-from shared.topics import (
+from shared.contract.codec import encode
+from shared.contract.commands import Allow, CancelMessage, SendMessage, Suppress
+from shared.contract.dead_letters import DeadLetter, sealed_field
+from shared.contract.facts import CustomerFact, MessageReported
+from shared.contract.public_records import CandidateDecided, DeliveryDecided
+from shared.contract.topics import (
     CONTACT_POINTS,
     CUSTOMER_EVENTS,
     DEAD_LETTERS,
@@ -24,6 +24,7 @@ from shared.topics import (
     OUTREACH_DECISIONS,
     PROVIDER_RECEIPTS,
 )
+from shared.ids import derived_id
 from tests.integration.notifier_house import OPEN, House, make_command, open_house
 from tests.support.stack import fresh_database
 

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from deploy.migrate import upgrade
-from shared.outreach import SendMessage
+from shared.contract.commands import SendMessage
 from tests.chaos.crash_points import engine, notifier
 from tests.chaos.crash_points.points import Point
 from tests.chaos.crash_points.sends import Post, to_send

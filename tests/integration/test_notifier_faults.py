@@ -12,9 +12,9 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from shared.events import CustomerFact
-from shared.outreach import SendMessage
-from shared.topics import CUSTOMER_EVENTS
+from shared.contract.commands import SendMessage
+from shared.contract.facts import CustomerFact
+from shared.contract.topics import CUSTOMER_EVENTS
 from tests.integration.notifier_house import OPEN, House, make_command, open_house, script
 from tests.support.stack import fresh_database
 

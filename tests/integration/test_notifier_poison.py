@@ -16,10 +16,10 @@ from services.notifier.outbox import Outbox
 from services.notifier.reader import Reader
 from services.notifier.state import Limits
 from services.notifier.store import Store
-from shared.codec import encode
-from shared.streams.poison_limit import MOST_NET
-from shared.streams.rules import BrokenInvariantError
-from shared.topics import DEAD_LETTERS, OUTREACH_COMMANDS
+from shared.contract.codec import encode
+from shared.contract.topics import DEAD_LETTERS, OUTREACH_COMMANDS
+from shared.engine.fold.poison_limit import MOST_NET
+from shared.engine.fold.rules import BrokenInvariantError
 from tests.integration.notifier_house import make_command
 from tests.support.stack import fresh_database
 

@@ -18,8 +18,8 @@ from services.notifier.outbox import Outbox
 from services.notifier.rows import decode_command
 from services.notifier.state import Limits, Move, Row, State
 from services.notifier.store import Store
-from shared.codec import encode
-from shared.outreach import SendMessage
+from shared.contract.codec import encode
+from shared.contract.commands import SendMessage
 from tests.integration.notifier_house import make_command
 from tests.support.stack import fresh_database
 

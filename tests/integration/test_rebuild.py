@@ -9,12 +9,12 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.create_topics import create
-from shared import topics
-from shared.streams import snapshot
-from shared.streams.announce import announce
-from shared.streams.clients import KafkaCluster
-from shared.streams.rebuild import Rebuilder
-from shared.streams.rules import BrokenInvariantError
+from shared.contract import topics
+from shared.engine.fold.rules import BrokenInvariantError
+from shared.engine.host.announce import announce
+from shared.engine.recovery import snapshot
+from shared.engine.recovery.cluster import KafkaCluster
+from shared.engine.recovery.rebuild import Rebuilder
 from tests.integration import tally_house as hosts
 from tests.support.tally import TallyFold
 

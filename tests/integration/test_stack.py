@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.create_topics import TopicError, create
-from shared.topics import TOPICS
+from shared.contract.topics import TOPICS
 from tests.support.stack import Topic, Topics
 
 

@@ -15,12 +15,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from deploy.create_topics import create
-from shared import topics
-from shared.streams import clients
-from shared.streams.head import PARTITION_KEY, counter_of, decode_values, unpack
-from shared.streams.kafka_host import FATAL
-from shared.streams.rounds import Rounds
-from shared.streams.rules import ALL_ON, Off, Rule
+from shared.contract import topics
+from shared.engine.fold.rules import ALL_ON, Off, Rule
+from shared.engine.host.kafka_host import FATAL
+from shared.engine.host.rounds import Rounds
+from shared.engine.recovery import cluster
+from shared.engine.state.head import PARTITION_KEY, counter_of, decode_values, unpack
+from shared.kafka import clients
 from tests.integration.tally_house import Process, caught_up, ends, expected, feed, kafka, read, state, worker
 from tests.support.tally import Tally, TallyFold
 
@@ -129,7 +130,7 @@ async def _recovered(kafka: str, off: Off = ALL_ON) -> dict[str, Tally]:
 
     async def commit(_: Any) -> None: ...
 
-    rounds = Rounds(lambda _: CopyFold(), clients.KafkaCluster(kafka), seal=lambda *_: "", commit=commit, off=off)
+    rounds = Rounds(lambda _: CopyFold(), cluster.KafkaCluster(kafka), seal=lambda *_: "", commit=commit, off=off)
     await rounds.start()
     cores = await rounds.recover(range(topics.PARTITIONS))
     await rounds.stop()

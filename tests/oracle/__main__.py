@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from shared import topics
+from shared.contract import topics
 from shared.shop import Shop, load_shop
 from tests.oracle.checkers import Report, report
 from tests.oracle.fold import fold_log

@@ -8,8 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from shared.chain import Cause
-from shared.events import (
+from shared.contract.bundles import Cause
+from shared.contract.facts import (
     ComplaintMade,
     ContractSet,
     CustomerErased,

@@ -6,8 +6,10 @@ from collections import Counter
 
 import msgspec
 
-from shared.chain import Cause, CutsPublished, Profile, Segments
-from shared.outreach import Allow, SendMessage, Suppress, Verdict
+from shared.contract.broadcasts import CutsPublished
+from shared.contract.bundles import Cause, Profile, Segments
+from shared.contract.commands import Allow, SendMessage, Suppress
+from shared.contract.public_records import Verdict
 from tests.oracle.rfm import Measure
 
 

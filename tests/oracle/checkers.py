@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
-from shared.chain import Profile, SegmentChanged, Segments
-from shared.deadletters import DeadLetter
-from shared.outreach import CandidateDecided, OutreachCommand, SendMessage
-from shared.topics import CUSTOMER_EVENTS
+from shared.contract.bundles import Profile, Segments
+from shared.contract.commands import OutreachCommand, SendMessage
+from shared.contract.dead_letters import DeadLetter
+from shared.contract.public_records import CandidateDecided, SegmentChanged
+from shared.contract.topics import CUSTOMER_EVENTS
 from tests.oracle.answers import Answer, Decided, Moved
 from tests.oracle.cut_check import check_cuts
 from tests.oracle.findings import Check, Difference, tally

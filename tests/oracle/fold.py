@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from shared.chain import NEVER, Cause, Profile, Segments
-from shared.events import ProductViewed
+from shared.contract.bundles import Cause, Profile, Segments
+from shared.contract.facts import ProductViewed
+from shared.contract.origin import NEVER
 from shared.shop import Shop
 from tests.oracle.acceptance import Acceptance, Taken
 from tests.oracle.answers import Answer, CustomerAnswer, Moved

@@ -7,9 +7,9 @@ from typing import Literal
 
 import msgspec
 
-from shared.chain import Profile, Segments
+from shared.contract.bundles import Profile, Segments
 from shared.ids import share_of
-from shared.policy import Browsed, Enters, Message, Ordered, Policy, Rule, SinceLastOrder, Touch
+from shared.language.policy import Browsed, Enters, Message, Ordered, Policy, Rule, SinceLastOrder, Touch
 from shared.shop import Shop
 from tests.oracle.moments import quiet_until, zone_of
 from tests.oracle.silences import is_forgotten

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from shared.chain import Cuts, Profile
+from shared.contract.broadcasts import Cuts
+from shared.contract.bundles import Profile
 from shared.instants import parse_zone
 from shared.shop import Shop
 from tests.oracle.lifecycle import stage

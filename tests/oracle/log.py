@@ -8,23 +8,19 @@ from collections.abc import Sequence
 
 import msgspec
 
-from shared.chain import (
+from shared.contract.broadcasts import (
     Checkpoint,
     CutsPublished,
-    Forwarded,
-    Fragment,
-    FrontRecord,
-    IdentityConflict,
-    Linked,
     PolicyPublished,
     ResyncRequested,
     SourceCompleted,
     Tick,
-    Unlinked,
 )
-from shared.codec import decode_front
-from shared.events import CustomerFact, OrderPlaced, OrderRefunded
-from shared.policy import Policy, parse_policy
+from shared.contract.codec import decode_front
+from shared.contract.facts import CustomerFact, OrderPlaced, OrderRefunded
+from shared.contract.front import FrontRecord
+from shared.contract.identity import Forwarded, Fragment, IdentityConflict, Linked, Unlinked
+from shared.language.policy import Policy, parse_policy
 from tests.oracle.reader import LogRecord
 
 LARGEST = 2**53

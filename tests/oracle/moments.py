@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from shared.instants import parse_zone
-from shared.policy import QuietHours
+from shared.language.policy import QuietHours
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEARS = range(2000, 2102)

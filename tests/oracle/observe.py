@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from shared import topics
+from shared.contract import topics
 from tests.oracle import outputs
 from tests.oracle.reader import LogRecord, read_topic
 

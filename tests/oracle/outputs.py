@@ -7,19 +7,14 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from shared.chain import (
-    Broadcast,
-    Fragment,
-    Origin,
-    Profile,
-    SegmentChanged,
-    Segments,
-    SegmentSnapshot,
-    SegmentsUpdated,
-)
-from shared.deadletters import DeadLetter
-from shared.events import RejectedEvent
-from shared.outreach import Allow, CancelMessage, CandidateDecided, DeliveryDecided, OutreachCommand, Suppress
+from shared.contract.broadcasts import Broadcast
+from shared.contract.bundles import Profile, Segments, SegmentsUpdated
+from shared.contract.commands import Allow, CancelMessage, OutreachCommand, Suppress
+from shared.contract.dead_letters import DeadLetter
+from shared.contract.identity import Fragment
+from shared.contract.origin import Origin
+from shared.contract.public_records import CandidateDecided, DeliveryDecided, SegmentChanged, SegmentSnapshot
+from shared.contract.rejected_events import RejectedEvent
 from tests.oracle.reader import LogRecord
 
 _updates = msgspec.json.Decoder(SegmentsUpdated | Broadcast | Fragment).decode

@@ -8,16 +8,10 @@ from typing import Any
 
 import msgspec
 
-from shared.chain import (
-    Broadcast,
-    Forwarded,
-    Fragment,
-    IdentityConflict,
-    Linked,
-    Origin,
-    ProfileUpdated,
-    SegmentsUpdated,
-)
+from shared.contract.broadcasts import Broadcast
+from shared.contract.bundles import ProfileUpdated, SegmentsUpdated
+from shared.contract.identity import Forwarded, Fragment, IdentityConflict, Linked
+from shared.contract.origin import Origin
 from shared.ids import is_protected
 from tests.oracle.log import PartitionLog, Told
 from tests.oracle.reader import LogRecord

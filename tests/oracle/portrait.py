@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from shared.chain import Consent, Profile
-from shared.events import (
+from shared.contract.bundles import Consent, Profile
+from shared.contract.facts import (
     ConsentSet,
     MessageReported,
     OrderCancelled,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from shared.events import OrderCancelled, OrderPlaced, OrderRefunded
+from shared.contract.facts import OrderCancelled, OrderPlaced, OrderRefunded
 from shared.shop import DAY, Shop
 from tests.oracle.acceptance import Taken
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from shared.chain import Cuts, Profile
+from shared.contract.broadcasts import Cuts
+from shared.contract.bundles import Profile
 from shared.instants import local_day, parse_zone
 from shared.shop import Shop
 

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from shared.chain import Profile
-from shared.outreach import Allow, Suppress
+from shared.contract.bundles import Profile
+from shared.contract.commands import Allow, Suppress
 
 
 def is_forgotten(profile: Profile) -> bool:

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from shared.chain import Profile, Segments
-from shared.events import MessageReported, OrderPlaced, ProductViewed
+from shared.contract.bundles import Profile, Segments
+from shared.contract.commands import SendMessage
+from shared.contract.facts import MessageReported, OrderPlaced, ProductViewed
+from shared.contract.public_records import Verdict
 from shared.ids import command_id, derived_id
-from shared.outreach import SendMessage, Verdict
-from shared.policy import Birthday, Browsed, Enters, Message, Ordered, Policy, Rule, SinceLastOrder
+from shared.language.policy import Birthday, Browsed, Enters, Message, Ordered, Policy, Rule, SinceLastOrder
 from shared.shop import DAY, Shop
 from tests.oracle.acceptance import Taken
 from tests.oracle.answers import Decided, Moved

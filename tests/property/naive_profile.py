@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from shared.chain import Consent, Profile
-from shared.events import (
+from shared.contract.bundles import Consent, Profile
+from shared.contract.facts import (
     ConsentSet,
     CustomerFact,
     MessageReported,

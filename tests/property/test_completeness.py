@@ -13,11 +13,11 @@ import pytest
 
 from services.trigger_engine import gates
 from services.trigger_engine.fold import TriggerFold
-from shared.chain import PolicyPublished, SourceCompleted, Tick
-from shared.codec import decode_front, encode
-from shared.policy import parse_policy
+from shared.contract.broadcasts import PolicyPublished, SourceCompleted, Tick
+from shared.contract.codec import decode_front, encode
+from shared.engine.fold.fold import Fold
+from shared.language.policy import parse_policy
 from shared.shop import DAY
-from shared.streams.fold import Fold
 from tests.oracle.answers import Answer, Decided
 from tests.property.test_oracle_agrees import _differences, _services
 from tests.support.random_log import random_log

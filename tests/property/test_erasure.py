@@ -16,11 +16,13 @@ from services.profile.logic import Where, take
 from services.profile.state import State
 from services.segmenter.fold import SegmenterFold
 from services.trigger_engine.fold import TriggerFold
-from shared import topics
-from shared.chain import Linked, PolicyPublished
-from shared.events import CONTACT_FIELDS, ConsentSet, CustomerErased, CustomerFact, OrderPlaced, TraitsSet
-from shared.outreach import Allow, OutreachCommand, SendMessage, Suppress
-from shared.partitioning import partition_of
+from shared.contract import topics
+from shared.contract.broadcasts import PolicyPublished
+from shared.contract.commands import Allow, OutreachCommand, SendMessage, Suppress
+from shared.contract.contact_points import CONTACT_FIELDS
+from shared.contract.facts import ConsentSet, CustomerErased, CustomerFact, OrderPlaced, TraitsSet
+from shared.contract.identity import Linked
+from shared.contract.partitioner import partition_of
 from shared.shop import DAY, Shop
 from tests.support.world import CrashError, Worker, World
 

@@ -11,11 +11,11 @@ import pytest
 
 from services.ingest.link_memory import Links
 from services.trigger_engine import gates
-from shared.chain import PolicyPublished, Tick
-from shared.events import ConsentSet, OrderPlaced, ProductViewed
-from shared.partitioning import partition_of
+from shared.contract.broadcasts import PolicyPublished, Tick
+from shared.contract.facts import ConsentSet, OrderPlaced, ProductViewed
+from shared.contract.partitioner import partition_of
+from shared.engine.identity import linking
 from shared.shop import DAY
-from shared.streams import linking
 from tests.property.test_oracle_people import differences
 from tests.support.linked.batch import Told
 from tests.support.linked.chain import HOMES, Chain

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.chain import Linked, ResyncRequested, Tick
-from shared.events import OrderPlaced
-from shared.partitioning import partition_of
-from shared.streams.rules import ALL_ON, Off, Rule
+from shared.contract.broadcasts import ResyncRequested, Tick
+from shared.contract.facts import OrderPlaced
+from shared.contract.identity import Linked
+from shared.contract.partitioner import partition_of
+from shared.engine.fold.rules import ALL_ON, Off, Rule
 from tests.support.tally import HeardFold, ListenFold, TallyFold
 from tests.support.world import CrashError, Worker, World
 

@@ -13,11 +13,11 @@ import pytest
 from services.profile.fold import ProfileFold
 from services.segmenter.fold import SegmenterFold
 from services.trigger_engine.fold import TriggerFold
-from shared import topics
-from shared.events import CustomerFact
+from shared.contract import topics
+from shared.contract.facts import CustomerFact
+from shared.engine.fold.fold import Context, Fold
+from shared.engine.step.partition import Partition
 from shared.shop import DAY
-from shared.streams.fold import Context, Fold
-from shared.streams.partition import Partition
 from tests.oracle import outputs
 from tests.oracle.checkers import report
 from tests.oracle.reader import LogRecord

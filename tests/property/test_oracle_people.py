@@ -16,12 +16,12 @@ from services.trigger_engine.arbitration import Here
 from services.trigger_engine.rules import compile_policy
 from services.trigger_engine.state import Candidate, Facts, Use
 from services.trigger_engine.state import State as TriggerState
-from shared import topics
+from shared.contract import topics
+from shared.contract.public_records import CandidateDecided
+from shared.engine.identity import linking
 from shared.instants import parse_zone
-from shared.outreach import CandidateDecided
-from shared.policy import parse_policy
+from shared.language.policy import parse_policy
 from shared.shop import DAY
-from shared.streams import linking
 from tests.oracle import outputs
 from tests.oracle.checkers import report
 from tests.oracle.fold import fold_log

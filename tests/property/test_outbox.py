@@ -25,7 +25,7 @@ from services.notifier.channels.contract import (
     Unknown,
 )
 from services.notifier.state import Checks, Limits, Move, Row, State
-from shared.outreach import SendMessage
+from shared.contract.commands import SendMessage
 
 LIMITS = Limits(lease=1_000, quiet=500, address_wait=2_000)
 SEND_BY = 100

@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from shared.streams.rules import ALL_ON, Off, Rule
+from shared.engine.fold.rules import ALL_ON, Off, Rule
 from tests.support.linked.batch import people
 from tests.support.linked.chain import Chain
 from tests.support.linked.compared import compared, holder_of

@@ -14,8 +14,8 @@ from services.profile import orders
 from services.profile.fold import ProfileFold
 from services.profile.snapshot import profile_at
 from services.profile.state import State
-from shared.chain import NOWHERE, ProfileStep
-from shared.events import (
+from shared.contract.bundles import ProfileStep
+from shared.contract.facts import (
     ConsentSet,
     CustomerFact,
     MessageReported,
@@ -27,8 +27,9 @@ from shared.events import (
     TagsSet,
     TraitsSet,
 )
+from shared.contract.origin import NOWHERE
+from shared.engine.fold.fold import Context, Fold, Outcome
 from shared.shop import DAY, Shop
-from shared.streams.fold import Context, Fold, Outcome
 from tests.property.naive_profile import WINDOW, Inside, inside_window, is_duplicate, leaving, naive
 
 SHOP = Shop(window_days=2)

@@ -15,18 +15,18 @@ from aiokafka import TopicPartition
 from services.profile.fold import ProfileFold
 from services.segmenter.fold import SegmenterFold
 from services.trigger_engine.fold import TriggerFold
-from shared import topics
-from shared.chain import Checkpoint, ResyncRequested
-from shared.codec import encode
+from shared.contract import topics
+from shared.contract.broadcasts import Checkpoint, ResyncRequested
+from shared.contract.codec import encode
+from shared.engine.fold.fold import Fold
+from shared.engine.fold.rules import BrokenInvariantError
+from shared.engine.recovery import snapshot
+from shared.engine.recovery.checkpoints import Checkpoints
+from shared.engine.recovery.rebuild import Rebuilder
+from shared.engine.state.head import PARTITION_KEY
+from shared.engine.step.partition import Partition
 from shared.log import Log
 from shared.shop import Shop
-from shared.streams import snapshot
-from shared.streams.checkpoints import Checkpoints
-from shared.streams.fold import Fold
-from shared.streams.head import PARTITION_KEY
-from shared.streams.partition import Partition
-from shared.streams.rebuild import Rebuilder
-from shared.streams.rules import BrokenInvariantError
 from tests.support.random_log import random_log
 from tests.support.world import Stored, World
 from tests.unit.oracle.story import Story

@@ -15,13 +15,14 @@ from services.segmenter.state import Customer
 from services.trigger_engine.fold import TriggerFold
 from services.trigger_engine.state import Facts
 from services.trigger_engine.state import State as Decided
-from shared import topics
-from shared.chain import Checkpoint, ProfileUpdated, ResyncRequested, SegmentsUpdated
-from shared.codec import encode
-from shared.events import PageViewed
-from shared.streams import partition
-from shared.streams.fold import Context, Fold
-from shared.streams.partition import Partition
+from shared.contract import topics
+from shared.contract.broadcasts import Checkpoint, ResyncRequested
+from shared.contract.bundles import ProfileUpdated, SegmentsUpdated
+from shared.contract.codec import encode
+from shared.contract.facts import PageViewed
+from shared.engine.fold.fold import Context, Fold
+from shared.engine.step import partition
+from shared.engine.step.partition import Partition
 from tests.property.test_oracle_agrees import _differences as disagreements
 from tests.support.random_log import random_log
 from tests.support.world import World

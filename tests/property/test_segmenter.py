@@ -13,7 +13,9 @@ from services.segmenter.cuts import CutMaker
 from services.segmenter.fold import SegmenterFold
 from services.segmenter.rfm import grid
 from services.segmenter.state import Customer
-from shared.chain import Cuts, CutsPublished, Profile, ProfileStep, SegmentChanged
+from shared.contract.broadcasts import Cuts, CutsPublished
+from shared.contract.bundles import Profile, ProfileStep
+from shared.contract.public_records import SegmentChanged
 from shared.shop import DAY, Shop
 from tests.unit.segmenter.definitions import EPOCH, SHOPS, START, Fact, live, profile_at, seen, standing
 from tests.unit.segmenter.rig import Shard, counted

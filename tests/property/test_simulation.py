@@ -12,7 +12,7 @@ from collections import Counter
 
 import pytest
 
-from shared.streams.rules import Rule
+from shared.engine.fold.rules import Rule
 from tests.support.simulated.history import KINDS, run
 
 HISTORIES = int(os.environ.get("HISTORIES", "200"))

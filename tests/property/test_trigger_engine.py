@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.trigger_engine.state import State
-from shared.chain import Change, Consent, Happened, SegmentStep
-from shared.outreach import CandidateDecided, SendMessage
+from shared.contract.bundles import Change, Consent, Happened, SegmentStep
+from shared.contract.commands import SendMessage
+from shared.contract.public_records import CandidateDecided
 from tests.unit.trigger_engine.story import DAY, HOUR, MINUTE, NOON, Story, beat, entered, order, policy, rule
 
 CAPS = ({"count": 1, "hours": 24}, {"count": 3, "hours": 120})

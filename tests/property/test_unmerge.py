@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from services.ingest.link_memory import LinkMemory
 from services.profile.fold import ProfileFold
 from services.profile.state import State
-from shared.chain import Unlinked
-from shared.streams import linking
+from shared.contract.identity import Unlinked
+from shared.engine.identity import linking
 from tests.support.linked.batch import Told, people
 from tests.support.linked.chain import Chain
 from tests.support.linked.compared import compared, holder_of

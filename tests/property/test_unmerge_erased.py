@@ -11,8 +11,8 @@ import pytest
 
 from services.profile import fold, orders, parts
 from services.profile.state import State
-from shared.chain import Unlinked
-from shared.events import CustomerErased
+from shared.contract.facts import CustomerErased
+from shared.contract.identity import Unlinked
 from shared.shop import DAY
 from tests.support.linked.batch import Told, people
 from tests.support.linked.chain import Chain

@@ -14,12 +14,12 @@ import pytest_asyncio
 from aiokafka import TopicPartition
 
 from deploy.stack.stack import Stack
-from shared.chain import ProfileUpdated
-from shared.codec import decode_front
-from shared.events import Fact, OrderPlaced, PageViewed, Tracked, TraitsSet
+from shared.contract.bundles import ProfileUpdated
+from shared.contract.codec import decode_front
+from shared.contract.facts import Fact, OrderPlaced, PageViewed, Tracked, TraitsSet
+from shared.contract.topics import PARTITIONS
 from shared.instants import parse_instant
-from shared.streams.clients import reader
-from shared.topics import PARTITIONS
+from shared.kafka.clients import reader
 from tests.bench.peers.environments import UnavailableError
 from tests.sdks import runners
 from tests.sdks.relay import Fault, Relay, relay

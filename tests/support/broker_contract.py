@@ -11,7 +11,7 @@ import pytest
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, MessageSizeTooLargeError
 
-from shared.streams.clients import Cluster
+from shared.engine.recovery.cluster import Cluster
 
 PARTITIONS = 4
 BIG = os.urandom(20_000)

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 
 from faust.types import TP
 
-from shared.streams.batch import Emit
-from shared.streams.effects import Targets
-from shared.streams.faust_host import FaustHost, _or_die
-from shared.streams.kafka_host import HostSettings
-from shared.streams.partition import Partition
+from shared.engine.fold.batch import Emit
+from shared.engine.host.faust_host import FaustHost, _or_die
+from shared.engine.host.kafka_host import HostSettings
+from shared.engine.recovery.effects import Targets
+from shared.engine.step.partition import Partition
 from tests.support.tally import TallyFold
 
 

@@ -20,13 +20,13 @@ from services.ingest.imports.table import Reading
 from services.ingest.imports.terms import Terms
 from services.ingest.imports.vocabulary import Kind
 from services.ingest.seal_memory import SealMemory
-from shared.chain import Linked
-from shared.codec import decode_front
-from shared.events import Fact
+from shared.contract.codec import decode_front
+from shared.contract.facts import Fact
+from shared.contract.identity import Linked
+from shared.contract.topics import CUSTOMER_EVENTS
 from shared.instants import parse_zone
 from shared.sealing import Keyring
 from shared.shop import Shop
-from shared.topics import CUSTOMER_EVENTS
 
 PEPPER = Pepper(bytes(range(32)))
 SHOP = Shop(zone="Europe/London", currency="GBP", exponent=3)

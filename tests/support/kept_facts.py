@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.events import (
+from shared.contract.facts import (
     ComplaintMade,
     ContractSet,
     CustomerFact,

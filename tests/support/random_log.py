@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from shared.chain import Cuts
-from shared.events import (
+from shared.contract.broadcasts import Cuts
+from shared.contract.facts import (
     ConsentSet,
     CustomerErased,
     CustomerFact,

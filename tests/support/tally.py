@@ -9,26 +9,23 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from shared.chain import (
-    NEVER,
-    Broadcast,
+from shared.contract.broadcasts import Broadcast, PolicyPublished, Standing, Tick
+from shared.contract.bundles import (
     Bundle,
-    Fragment,
     Happened,
-    PolicyPublished,
     Profile,
     ProfileStep,
     ProfileUpdated,
-    SegmentChanged,
     Segments,
     SegmentStep,
     SegmentsUpdated,
-    Standing,
-    Tick,
 )
-from shared.codec import decode_front
-from shared.events import OrderPlaced
-from shared.streams.fold import Columns, Context, Outcome, Output
+from shared.contract.codec import decode_front
+from shared.contract.facts import OrderPlaced
+from shared.contract.identity import Fragment
+from shared.contract.origin import NEVER
+from shared.contract.public_records import SegmentChanged
+from shared.engine.fold.fold import Columns, Context, Outcome, Output
 
 QUIET_MS = 5_000
 """The tally ages this long after its latest order."""

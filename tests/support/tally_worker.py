@@ -11,11 +11,11 @@ from pathlib import Path
 import uvloop
 
 from shared import log
-from shared.streams.batch import Emit
-from shared.streams.effects import Appended, Targets
-from shared.streams.kafka_host import HostSettings, KafkaHost
-from shared.streams.rules import Rule
-from shared.streams.worker import run_host, run_until_told
+from shared.engine.fold.batch import Emit
+from shared.engine.fold.rules import Rule
+from shared.engine.host.kafka_host import HostSettings, KafkaHost
+from shared.engine.host.worker import run_host, run_until_told
+from shared.engine.recovery.effects import Appended, Targets
 from tests.support.tally import BrokenFold, TallyFold
 
 

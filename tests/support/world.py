@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
-from shared.codec import encode
-from shared.partitioning import partition_of
-from shared.streams.batch import Emit
-from shared.streams.effects import Targets, settle
-from shared.streams.fold import Fold
-from shared.streams.head import PARTITION_KEY
-from shared.streams.partition import Partition
-from shared.streams.resync import emit_parts
-from shared.streams.rules import ALL_ON, Off, Rule
+from shared.contract.codec import encode
+from shared.contract.partitioner import partition_of
+from shared.engine.fold.batch import Emit
+from shared.engine.fold.fold import Fold
+from shared.engine.fold.rules import ALL_ON, Off, Rule
+from shared.engine.host.resync import emit_parts
+from shared.engine.recovery.effects import Targets, settle
+from shared.engine.state.head import PARTITION_KEY
+from shared.engine.step.partition import Partition
 
 
 class Stored(msgspec.Struct, frozen=True):

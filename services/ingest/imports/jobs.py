@@ -20,7 +20,7 @@ from services.ingest.imports.refusals import ImportRefusedError
 from services.ingest.imports.report import Report
 from services.ingest.imports.table import Reading
 from services.ingest.imports.vocabulary import Kind
-from shared.events import Mode
+from shared.contract.facts import Mode
 from shared.private_files import PrivateFileError, read_private, replace_private
 
 State = Literal["waiting", "reading", "forecasting", "ready", "sending", "done", "failed"]

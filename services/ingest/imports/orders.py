@@ -18,7 +18,7 @@ from services.ingest.imports.cells import Layout, Row
 from services.ingest.imports.refusals import RowRefusedError
 from services.ingest.imports.terms import Terms
 from services.ingest.money import LARGEST, minor_units
-from shared.events import Line
+from shared.contract.facts import Line
 
 RETURN_PREFIX: Final = "C"
 CANCELLED: Final = frozenset(

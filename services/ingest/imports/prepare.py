@@ -30,9 +30,9 @@ from services.ingest.imports.vocabulary import Kind
 from services.ingest.people import as_heard
 from services.ingest.records import Request
 from services.ingest.seal_memory import SealMemory
+from shared.contract.topics import CUSTOMER_EVENTS
+from shared.engine.fold.batch import Emit
 from shared.sealing import Keyring
-from shared.streams.batch import Emit
-from shared.topics import CUSTOMER_EVENTS
 
 Packed = tuple[str, int, bytes | None, bytes, list[tuple[str, bytes]]]
 """An Emit as it is kept on disk."""

@@ -12,7 +12,7 @@ import msgspec
 from services.ingest.imports.refusals import RowError, RowRefusedError, row_error
 from services.ingest.imports.table import Found
 from services.ingest.people import Taken
-from shared.events import OrderPlaced, OrderRefunded
+from shared.contract.facts import OrderPlaced, OrderRefunded
 from shared.ids import hash64
 
 _OTHER_ROW: Final = re.compile(r"row \d+")

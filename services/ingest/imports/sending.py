@@ -14,7 +14,7 @@ from services.ingest.imports.frames import Frame, frames
 from services.ingest.imports.jobs import Job, Status
 from services.ingest.imports.pace import CHUNK
 from services.ingest.imports.prepare import packed_records
-from shared.streams.clients import producer
+from shared.kafka.clients import producer
 
 LINGER_MS: Final = 5
 WAIT_SECONDS: Final = 0.02

@@ -18,7 +18,7 @@ from services.ingest.imports.refusals import RowRefusedError
 from services.ingest.imports.terms import Terms
 from services.ingest.imports.vocabulary import Kind
 from services.ingest.people import Person, Taken, kept_traits, person
-from shared.events import ConsentSet, Fact, OrderPlaced, OrderRefunded, TagsSet, TraitsSet
+from shared.contract.facts import ConsentSet, Fact, OrderPlaced, OrderRefunded, TagsSet, TraitsSet
 from shared.ids import derived_id
 
 MOST_TAGS: Final = 100

@@ -8,7 +8,7 @@ import msgspec
 
 from services.ingest.identifiers import Pepper
 from services.ingest.imports.vocabulary import Kind
-from shared.events import Mode
+from shared.contract.facts import Mode
 from shared.shop import Shop
 
 

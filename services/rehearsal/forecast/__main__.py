@@ -20,7 +20,7 @@ from services.ingest.imports.prepare import Packed, packed_records
 from services.rehearsal.forecast.expected import customers_of, expect
 from services.rehearsal.forecast.in_force import SECONDS, policy_in_force
 from services.trigger_engine.publish import read_policy_file
-from shared.chain import PolicyPublished
+from shared.contract.broadcasts import PolicyPublished
 from shared.shop import load_shop
 
 HIGHEST = 2**31

@@ -16,12 +16,13 @@ import msgspec
 
 from services.ingest.imports.prepare import Packed
 from services.rehearsal.forecast.pipeline import Pipeline
-from shared.chain import PolicyPublished, SegmentChanged, Tick
+from shared.contract.broadcasts import PolicyPublished, Tick
+from shared.contract.commands import OutreachCommand, SendMessage
+from shared.contract.public_records import CandidateDecided, SegmentChanged
+from shared.contract.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, OUTREACH_DECISIONS, SEGMENT_CHANGES
+from shared.engine.fold.batch import Emit
 from shared.ids import share_of
-from shared.outreach import CandidateDecided, OutreachCommand, SendMessage
 from shared.shop import DAY, Shop
-from shared.streams.batch import Emit
-from shared.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, OUTREACH_DECISIONS, SEGMENT_CHANGES
 
 DAYS = 30
 WITHIN = (1, 7, 30)

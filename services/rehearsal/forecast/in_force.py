@@ -6,10 +6,10 @@ import msgspec
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from shared.chain import PolicyPublished
-from shared.streams.clients import reader
-from shared.streams.head import PARTITION_KEY, decode_values
-from shared.topics import PARTITIONS, changelog
+from shared.contract.broadcasts import PolicyPublished
+from shared.contract.topics import PARTITIONS, changelog
+from shared.engine.state.head import PARTITION_KEY, decode_values
+from shared.kafka.clients import reader
 
 LOOK_BACK = 2_000
 """Records at the end of a partition among which its values stand: they are written last in every round."""

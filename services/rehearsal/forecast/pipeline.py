@@ -10,13 +10,13 @@ import msgspec
 from services.profile.fold import ProfileFold
 from services.segmenter.fold import SegmenterFold
 from services.trigger_engine.fold import TriggerFold
-from shared.chain import PolicyPublished, Tick
-from shared.codec import encode
+from shared.contract.broadcasts import PolicyPublished, Tick
+from shared.contract.codec import encode
+from shared.contract.topics import CUSTOMER_EVENTS, PARTITIONS
+from shared.engine.fold.batch import Emit
+from shared.engine.fold.fold import Fold
+from shared.engine.step.partition import Partition
 from shared.shop import Shop
-from shared.streams.batch import Emit
-from shared.streams.fold import Fold
-from shared.streams.partition import Partition
-from shared.topics import CUSTOMER_EVENTS, PARTITIONS
 
 TOGETHER = 200
 """Records of a partition between two drains."""

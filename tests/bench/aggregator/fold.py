@@ -9,9 +9,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from shared.chain import Bundle, Standing, Tick
-from shared.streams.fold import Columns, Context, Outcome, Output
-from shared.topics import CUSTOMER_EVENTS
+from shared.contract.broadcasts import Standing, Tick
+from shared.contract.bundles import Bundle
+from shared.contract.topics import CUSTOMER_EVENTS
+from shared.engine.fold.fold import Columns, Context, Outcome, Output
 from tests.bench.aggregator.job import Event, State, answer, decode_event, step
 
 

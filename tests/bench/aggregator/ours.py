@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.settings import EngineSettings
-from shared.streams.worker import run_worker
+from shared.engine.host.settings import EngineSettings
+from shared.engine.host.worker import run_worker
 from tests.bench.aggregator.fold import AggregatorFold
 from tests.bench.aggregator.told import told
 

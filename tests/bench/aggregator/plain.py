@@ -12,8 +12,9 @@ import gc
 import uvloop
 from aiokafka import TopicPartition
 
-from shared.streams import clients
-from shared.streams.batch import Emit
+from shared.engine.fold.batch import Emit
+from shared.engine.recovery import cluster
+from shared.kafka import clients
 from tests.bench.aggregator.job import apply
 from tests.bench.aggregator.told import Told, told
 
@@ -30,7 +31,7 @@ async def run(names: Told) -> None:
     consumer.subscribe([names.input])
     await producer.start()
     await consumer.start()
-    sink = clients.KafkaSink(producer)
+    sink = cluster.KafkaSink(producer)
     while True:
         fetched = await consumer.getmany(timeout_ms=100, max_records=4_000)
         sends = []

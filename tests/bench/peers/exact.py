@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from shared.partitioning import partition_of
+from shared.contract.partitioner import partition_of
 from tests.bench.aggregator.job import Answer, State, decode_event, step
 
 _decode = msgspec.json.Decoder(Answer).decode

@@ -13,8 +13,8 @@ from deploy.stack.lag import LagReader
 from deploy.stack.stack import Stack
 from deploy.stack.supervisor import Service
 from shared import clock
-from shared.streams.batch import Emit
-from shared.topics import CHANGELOG_CONFIG, CUSTOMER_EVENTS, DEAD_LETTERS, PARTITIONS
+from shared.contract.topics import CHANGELOG_CONFIG, CUSTOMER_EVENTS, DEAD_LETTERS, PARTITIONS
+from shared.engine.fold.batch import Emit
 from tests.bench import cpu
 from tests.bench.aggregator.told import Told, environment
 from tests.bench.log import STAMPED, Bare, Writer

@@ -18,7 +18,7 @@ from rich.console import Console
 from deploy.migrate import upgrade
 from deploy.stack.postgres import Postgres
 from deploy.stack.supervisor import Supervisor
-from shared.outreach import SendMessage
+from shared.contract.commands import SendMessage
 
 from . import engine, notifier
 from .results import Result, pairs

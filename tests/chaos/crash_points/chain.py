@@ -9,15 +9,15 @@ import msgspec
 from services.profile.fold import ProfileFold
 from services.segmenter.fold import SegmenterFold
 from services.trigger_engine.fold import TriggerFold
-from shared import topics
-from shared.chain import Tick
-from shared.codec import encode
-from shared.events import MessageReported
+from shared.contract import topics
+from shared.contract.broadcasts import Tick
+from shared.contract.codec import encode
+from shared.contract.commands import OutreachCommand, SendMessage
+from shared.contract.facts import MessageReported
+from shared.contract.partitioner import partition_of
+from shared.engine.fold.rules import ALL_ON, Off
+from shared.engine.state.head import unpack
 from shared.ids import derived_id
-from shared.outreach import OutreachCommand, SendMessage
-from shared.partitioning import partition_of
-from shared.streams.head import unpack
-from shared.streams.rules import ALL_ON, Off
 from tests.oracle import outputs
 from tests.oracle.answers import Answer
 from tests.oracle.checkers import report

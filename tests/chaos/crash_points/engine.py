@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 
-from shared.streams.rules import ALL_ON, Off
+from shared.engine.fold.rules import ALL_ON, Off
 
 from .chain import Judge, live
 from .points import Point

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from shared.outreach import SendMessage
+from shared.contract.commands import SendMessage
 
 from .points import Point
 from .results import Result

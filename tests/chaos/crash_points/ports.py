@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from services.notifier.channels.contract import Attempt, Capabilities, Channel, ChannelName, Outbound, Outcome
 from services.notifier.store import Store, Transaction
-from shared.partitioning import partition_of
+from shared.contract.partitioner import partition_of
 
 from .scenario import PARTITIONS
 from .world import World

@@ -12,8 +12,8 @@ import msgspec
 import yaml
 
 import services.trigger_engine
-from shared.chain import PolicyPublished
-from shared.events import (
+from shared.contract.broadcasts import PolicyPublished
+from shared.contract.facts import (
     ConsentSet,
     CustomerFact,
     OrderCancelled,
@@ -24,7 +24,7 @@ from shared.events import (
     Purpose,
     TraitsSet,
 )
-from shared.partitioning import partition_of
+from shared.contract.partitioner import partition_of
 from shared.shop import DAY, Bounds, Shop
 
 FACTS = 200

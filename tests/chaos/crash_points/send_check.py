@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.events import CustomerFact, MessageReported
-from shared.outreach import CandidateDecided, DeliveryDecided
-from shared.topics import CUSTOMER_EVENTS, OUTREACH_DECISIONS
+from shared.contract.facts import CustomerFact, MessageReported
+from shared.contract.public_records import CandidateDecided, DeliveryDecided
+from shared.contract.topics import CUSTOMER_EVENTS, OUTREACH_DECISIONS
 
 from .sends import Sent
 

@@ -28,13 +28,13 @@ from services.notifier.providers import Providers, open_channels, read_providers
 from services.notifier.publisher import Publisher
 from services.notifier.settings import NotifierSettings
 from shared import clock
-from shared.codec import encode
-from shared.events import ContactPoint
-from shared.outreach import OutreachCommand, SendMessage
-from shared.partitioning import partition_of
+from shared.contract.codec import encode
+from shared.contract.commands import OutreachCommand, SendMessage
+from shared.contract.contact_points import ContactPoint
+from shared.contract.partitioner import partition_of
+from shared.contract.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
 from shared.private_files import read_private
 from shared.sealing import Keyring
-from shared.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
 
 from .points import CrashError, Point, Points
 from .ports import LogConsumer, LogProducer, WatchedChannel, WatchedStore

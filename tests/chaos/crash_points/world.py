@@ -8,15 +8,16 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from services.segmenter.cuts import CutMaker
-from shared.chain import CutsPublished, EpochMarked, HistogramChunk
-from shared.codec import encode
-from shared.streams.batch import Batch, Emit
-from shared.streams.effects import Targets, settle
-from shared.streams.fold import Fold
-from shared.streams.head import PARTITION_KEY
-from shared.streams.partition import Partition
-from shared.streams.rules import ALL_ON, Off, Rule
-from shared.topics import CUSTOMER_EVENTS, RFM_HISTOGRAMS, changelog
+from shared.contract.broadcasts import CutsPublished
+from shared.contract.codec import encode
+from shared.contract.histograms import EpochMarked, HistogramChunk
+from shared.contract.topics import CUSTOMER_EVENTS, RFM_HISTOGRAMS, changelog
+from shared.engine.fold.batch import Batch, Emit
+from shared.engine.fold.fold import Fold
+from shared.engine.fold.rules import ALL_ON, Off, Rule
+from shared.engine.recovery.effects import Targets, settle
+from shared.engine.state.head import PARTITION_KEY
+from shared.engine.step.partition import Partition
 
 from .points import CrashError, Points
 

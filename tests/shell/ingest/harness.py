@@ -25,11 +25,11 @@ from services.ingest.publisher import BrokerAwayError
 from services.ingest.rate import Limit
 from services.ingest.seal_memory import SealMemory
 from services.ingest.write_keys import Scope, WriteKeys, add_key
-from shared.codec import decode_front
-from shared.events import Fact
+from shared.contract.codec import decode_front
+from shared.contract.facts import Fact
+from shared.engine.fold.batch import Emit
 from shared.sealing import Keyring
 from shared.shop import Shop
-from shared.streams.batch import Emit
 
 NOW = 1_760_000_000_000
 LIMIT = Limit(per_second=1_000, burst=10_000)

@@ -9,8 +9,8 @@ import pytest
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from services.ingest.gatherer import Gatherer
-from shared.streams.batch import Emit
-from shared.streams.effects import Appended
+from shared.engine.fold.batch import Emit
+from shared.engine.recovery.effects import Appended
 
 
 class SlowSink:

@@ -37,12 +37,12 @@ from services.ingest.intake import Intake
 from services.ingest.people import Desk
 from services.ingest.seal_memory import SealMemory
 from services.ingest.write_keys import Scope, WriteKeys, add_key
-from shared.chain import SourceCompleted
-from shared.codec import decode_front
-from shared.events import CustomerErased, OrderPlaced
+from shared.contract.broadcasts import SourceCompleted
+from shared.contract.codec import decode_front
+from shared.contract.facts import CustomerErased, OrderPlaced
+from shared.contract.topics import PARTITIONS
 from shared.sealing import Keyring
 from shared.shop import Shop
-from shared.topics import PARTITIONS
 from tests.shell.ingest.harness import RecordingPublisher
 from tests.support.hooks import GOLDEN, SECRETS, SIGNED_AT, cases, raw_of, read, signature
 

@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from services.ingest.write_keys import revoke_key
-from shared.events import ContactPoint, RejectedEvent
-from shared.topics import MAX_RECORD
+from shared.contract.contact_points import ContactPoint
+from shared.contract.rejected_events import RejectedEvent
+from shared.contract.topics import MAX_RECORD
 from tests.shell.ingest.harness import Shopfront
 
 AT = "2025-06-30T09:21:33.123+08:00"

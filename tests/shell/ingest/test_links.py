@@ -10,8 +10,8 @@ import msgspec
 from services.ingest.identifiers import Identifier, Kind, Pepper, identify
 from services.ingest.link_memory import FRESH_SECONDS, LinkMemory, Links
 from services.ingest.people import Named, person
-from shared.chain import IdentityConflict, Linked, Unlinked
-from shared.codec import decode_front
+from shared.contract.codec import decode_front
+from shared.contract.identity import IdentityConflict, Linked, Unlinked
 from tests.shell.ingest.harness import Shopfront
 
 PEPPER = Pepper(bytes(range(32)))

@@ -10,7 +10,7 @@ import pytest
 from services.ingest.people import DOUBT_MS
 from services.ingest.refusals import refusal_in
 from services.ingest.write_keys import Scope, add_key
-from shared.events import ConsentSet, CustomerErased, TraitsSet
+from shared.contract.facts import ConsentSet, CustomerErased, TraitsSet
 from shared.instants import format_instant
 from tests.shell.ingest.harness import NOW, Shopfront
 

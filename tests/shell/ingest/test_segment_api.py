@@ -11,7 +11,7 @@ import pytest
 from services.console.letter_sender import posted, refusal_of
 from services.ingest.api import Terms
 from services.ingest.browser import read_origins, settings_document
-from shared.events import Fact, OrderPlaced, PageViewed, Tracked, TraitsSet
+from shared.contract.facts import Fact, OrderPlaced, PageViewed, Tracked, TraitsSet
 from tests.shell.ingest.harness import NOW, Shopfront
 
 AT, AT_MS = "2025-06-30T09:21:33.123+08:00", 1_751_246_493_123

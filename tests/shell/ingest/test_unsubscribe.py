@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from shared.events import ConsentSet
+from shared.contract.facts import ConsentSet
 from shared.unsubscribing import Refusable, read_token, token_of
 from tests.shell.ingest.harness import NOW, Shopfront
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from shared.events import ConsentSet, Fact, OrderCancelled, OrderPlaced, OrderRefunded, TraitsSet
+from shared.contract.facts import ConsentSet, Fact, OrderCancelled, OrderPlaced, OrderRefunded, TraitsSet
 
 
 class Told(msgspec.Struct, frozen=True):

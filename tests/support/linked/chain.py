@@ -11,15 +11,15 @@ import msgspec
 from services.profile.fold import ProfileFold
 from services.segmenter.fold import SegmenterFold
 from services.trigger_engine.fold import TriggerFold
-from shared.chain import SegmentsUpdated
-from shared.codec import encode
-from shared.partitioning import partition_of
+from shared.contract.bundles import SegmentsUpdated
+from shared.contract.codec import encode
+from shared.contract.partitioner import partition_of
+from shared.engine.fold.batch import Emit
+from shared.engine.fold.fold import Fold
+from shared.engine.fold.rules import ALL_ON, Off
+from shared.engine.state.entry import Entry
+from shared.engine.step.partition import Partition
 from shared.shop import DAY, Shop
-from shared.streams.batch import Emit
-from shared.streams.entry import Entry
-from shared.streams.fold import Fold
-from shared.streams.partition import Partition
-from shared.streams.rules import ALL_ON, Off
 from tests.support.world import Stored
 
 HOMES = (3, 7, 11)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.profile import orders
-from shared.streams import linking
+from shared.engine.identity import linking
 from tests.support.linked.batch import Told, Totals, totals
 from tests.support.linked.chain import Chain
 

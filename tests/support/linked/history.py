@@ -12,9 +12,18 @@ import msgspec
 from services.ingest.cutting import NOTHING
 from services.ingest.link_memory import LinkMemory, Links
 from services.ingest.people import Person
-from shared.chain import PolicyPublished, Tick, Unlinked
-from shared.events import ConsentSet, CustomerErased, Fact, OrderCancelled, OrderPlaced, OrderRefunded, TraitsSet
-from shared.partitioning import partition_of
+from shared.contract.broadcasts import PolicyPublished, Tick
+from shared.contract.facts import (
+    ConsentSet,
+    CustomerErased,
+    Fact,
+    OrderCancelled,
+    OrderPlaced,
+    OrderRefunded,
+    TraitsSet,
+)
+from shared.contract.identity import Unlinked
+from shared.contract.partitioner import partition_of
 from shared.shop import DAY
 from tests.support.linked.batch import Told
 from tests.support.linked.chain import HOMES, Chain

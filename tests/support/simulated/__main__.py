@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from shared.streams.rules import Rule
+from shared.engine.fold.rules import Rule
 from tests.support.simulated.history import run
 
 

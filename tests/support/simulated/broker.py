@@ -10,7 +10,7 @@ import msgspec
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, OutOfOrderSequenceNumber
 
-from shared.streams.batch import Emit
+from shared.engine.fold.batch import Emit
 from tests.support.simulated.group import Group
 from tests.support.simulated.loop import VirtualLoop
 

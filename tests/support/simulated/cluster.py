@@ -1,4 +1,4 @@
-"""`shared.streams.clients.Cluster` of one process over the simulated broker."""
+"""`shared.kafka.clients.Cluster` of one process over the simulated broker."""
 
 from __future__ import annotations
 

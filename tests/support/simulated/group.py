@@ -16,7 +16,7 @@ from tests.support.simulated.loop import VirtualLoop
 
 SESSION = 10.0
 REBALANCE = 60.0
-"""Seconds, as `shared.streams.clients` sets them."""
+"""Seconds, as `shared.kafka.clients` sets them."""
 
 
 class Joined(msgspec.Struct, frozen=True):

@@ -17,9 +17,9 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared import clock
-from shared.streams.fold import Fold
-from shared.streams.kafka_host import HostSettings, KafkaHost
-from shared.streams.rules import ALL_ON, BrokenInvariantError, Off
+from shared.engine.fold.fold import Fold
+from shared.engine.fold.rules import ALL_ON, BrokenInvariantError, Off
+from shared.engine.host.kafka_host import HostSettings, KafkaHost
 from tests.support.simulated import script, verdict
 from tests.support.simulated.broker import Broker
 from tests.support.simulated.cluster import SimulatedCluster

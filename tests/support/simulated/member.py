@@ -26,7 +26,7 @@ from tests.support.simulated.wire import Wire
 
 HEARTBEAT = 3.0
 RETRY = 0.1
-"""Seconds, as `shared.streams.clients` and aiokafka set them."""
+"""Seconds, as `shared.kafka.clients` and aiokafka set them."""
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, ProducerClosed
 from aiokafka.structs import RecordMetadata
 
-from shared.streams.batch import Emit
+from shared.engine.fold.batch import Emit
 from tests.support.simulated.broker import Broker
 from tests.support.simulated.wire import Wire
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import msgspec
 
-from shared.chain import NEVER, Linked, PolicyPublished, Tick
-from shared.codec import encode
-from shared.events import OrderPlaced
-from shared.partitioning import partition_of
-from shared.streams.batch import Emit
+from shared.contract.broadcasts import PolicyPublished, Tick
+from shared.contract.codec import encode
+from shared.contract.facts import OrderPlaced
+from shared.contract.identity import Linked
+from shared.contract.origin import NEVER
+from shared.contract.partitioner import partition_of
+from shared.engine.fold.batch import Emit
 from tests.support.tally import QUIET_MS, Tally
 
 FRONT = "customer-events-v1"

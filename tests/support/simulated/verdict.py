@@ -8,12 +8,15 @@ from typing import Any
 import msgspec
 from aiokafka import TopicPartition
 
-from shared.chain import NOWHERE, Bundle, Fragment, Origin, PolicyPublished, Tick
-from shared.partitioning import partition_of
-from shared.streams.batch import Emit
-from shared.streams.fold import Fold
-from shared.streams.partition import Partition
-from shared.topics import DEAD_LETTERS, changelog
+from shared.contract.broadcasts import PolicyPublished, Tick
+from shared.contract.bundles import Bundle
+from shared.contract.identity import Fragment
+from shared.contract.origin import NOWHERE, Origin
+from shared.contract.partitioner import partition_of
+from shared.contract.topics import DEAD_LETTERS, changelog
+from shared.engine.fold.batch import Emit
+from shared.engine.fold.fold import Fold
+from shared.engine.step.partition import Partition
 from tests.support.simulated.broker import Broker, Kept
 from tests.support.simulated.script import HOMES, NAMES, POISON, Script, persons, tallies
 from tests.support.tally import Heard, Tally

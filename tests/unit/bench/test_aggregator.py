@@ -8,8 +8,8 @@ from collections import Counter
 import msgspec
 import pytest
 
-from shared.partitioning import partition_of
-from shared.streams.partition import Partition
+from shared.contract.partitioner import partition_of
+from shared.engine.step.partition import Partition
 from tests.bench.aggregator import job
 from tests.bench.aggregator.events import events
 from tests.bench.aggregator.fold import AggregatorFold

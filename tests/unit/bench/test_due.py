@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from shared.chain import SegmentChanged, Tick
-from shared.codec import encode
+from shared.contract.broadcasts import Tick
+from shared.contract.codec import encode
+from shared.contract.public_records import SegmentChanged
 from shared.instants import parse_instant
 from shared.shop import Bounds
 from tests.bench.due import MINUTE, Ticks, lateness, orders, ticks_of

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from services.trigger_engine.publish import read_policy_file
-from shared.partitioning import partition_of
-from shared.topics import PARTITIONS
+from shared.contract.partitioner import partition_of
+from shared.contract.topics import PARTITIONS
 from tests.bench import population, workload
 from tests.bench.__main__ import MORNING, POLICY
 from tests.bench.in_process import Hop

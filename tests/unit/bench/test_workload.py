@@ -11,7 +11,7 @@ import pytest
 from services.ingest.identifiers import Pepper
 from services.ingest.people import Desk
 from services.ingest.typed import take
-from shared.events import OrderPlaced
+from shared.contract.facts import OrderPlaced
 from shared.shop import Shop
 from tests.bench import workload
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from shared.deadletters import DeadLetter
-from shared.topics import CUSTOMER_EVENTS, PROFILE_UPDATES
+from shared.contract.dead_letters import DeadLetter
+from shared.contract.topics import CUSTOMER_EVENTS, PROFILE_UPDATES
 from tests.chaos.chaos import Planted
 from tests.chaos.conservation import LONGEST_KEPT, Seen, accounts, check_poison
 from tests.oracle.answers import Answer

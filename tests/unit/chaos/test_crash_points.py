@@ -7,8 +7,8 @@ from itertools import islice
 
 import pytest
 
-from shared.outreach import SendMessage
-from shared.streams.rules import Rule
+from shared.contract.commands import SendMessage
+from shared.engine.fold.rules import Rule
 from tests.chaos.crash_points import chain, engine, scenario
 from tests.chaos.crash_points.points import Point
 from tests.chaos.crash_points.results import Result, pairs, sampled

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from services.console.consent_records import Consented
 from services.console.projection import Known, project
 from services.console.records import Decision, Message, Record, Standing, read_batch
-from shared.codec import encode
+from shared.contract.codec import encode
 
 
 class Stored(NamedTuple):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from shared.events import ConsentSet
-from shared.outreach import CandidateDecided, Suppress
-from shared.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, OUTREACH_DECISIONS
+from shared.contract.commands import Suppress
+from shared.contract.facts import ConsentSet
+from shared.contract.public_records import CandidateDecided
+from shared.contract.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, OUTREACH_DECISIONS
 from tests.unit.console.records import Tables, log_of
 
 

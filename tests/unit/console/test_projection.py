@@ -4,10 +4,12 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from services.console.records import Message, merged
-from shared.chain import SegmentChanged, Segments, SegmentSnapshot, Tick
-from shared.events import MessageReported, OrderPlaced, ProductViewed
-from shared.outreach import CancelMessage, CandidateDecided, DeliveryDecided, Gate, SendMessage
-from shared.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, OUTREACH_DECISIONS, SEGMENT_CHANGES, SEGMENTS
+from shared.contract.broadcasts import Tick
+from shared.contract.bundles import Segments
+from shared.contract.commands import CancelMessage, SendMessage
+from shared.contract.facts import MessageReported, OrderPlaced, ProductViewed
+from shared.contract.public_records import CandidateDecided, DeliveryDecided, Gate, SegmentChanged, SegmentSnapshot
+from shared.contract.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, OUTREACH_DECISIONS, SEGMENT_CHANGES, SEGMENTS
 from tests.unit.console.records import Stored, Tables, log_of
 
 

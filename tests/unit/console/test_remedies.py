@@ -9,27 +9,17 @@ import pytest
 
 from services.console.letters import Letter, dead, rejected
 from services.console.remedies import LARGEST_EVENT, NoRemedyError, PutBack, Resend, remedy
-from shared.chain import (
-    CutsPublished,
-    Forwarded,
-    Fragment,
-    Happened,
-    Linked,
-    Origin,
-    PolicyPublished,
-    Profile,
-    ProfileStep,
-    ProfileUpdated,
-    ResyncRequested,
-    Tick,
-)
-from shared.codec import decode_front, encode
-from shared.deadletters import LONGEST_SEALED, DeadLetter
-from shared.events import OrderPlaced, RejectedEvent, TraitsSet
-from shared.instants import LATEST
-from shared.outreach import CancelMessage
-from shared.partitioning import partition_of
-from shared.topics import (
+from shared.contract.broadcasts import CutsPublished, PolicyPublished, ResyncRequested, Tick
+from shared.contract.bundles import Happened, Profile, ProfileStep, ProfileUpdated
+from shared.contract.codec import decode_front, encode
+from shared.contract.commands import CancelMessage
+from shared.contract.dead_letters import LONGEST_SEALED, DeadLetter
+from shared.contract.facts import OrderPlaced, TraitsSet
+from shared.contract.identity import Forwarded, Fragment, Linked
+from shared.contract.origin import Origin
+from shared.contract.partitioner import partition_of
+from shared.contract.rejected_events import RejectedEvent
+from shared.contract.topics import (
     CONTACT_POINTS,
     CUSTOMER_EVENTS,
     OUTREACH_COMMANDS,
@@ -38,6 +28,7 @@ from shared.topics import (
     REJECTED_EVENTS,
     SEGMENT_UPDATES,
 )
+from shared.instants import LATEST
 
 ORDER = OrderPlaced(id="e1", at=5, order_id="o1", amount=7, currency="CNY")
 CANCEL = CancelMessage(command_id="c1", customer="ann", reason="r", decided_at=1)

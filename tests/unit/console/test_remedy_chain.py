@@ -16,12 +16,15 @@ from services.profile.fold import ProfileFold
 from services.segmenter.fold import SegmenterFold
 from services.trigger_engine.fold import TriggerFold
 from services.trigger_engine.publish import read_policy_file
-from shared.chain import Fragment, Origin, PolicyPublished, SegmentChanged, Tick
-from shared.codec import encode
-from shared.events import OrderPlaced
-from shared.partitioning import partition_of
+from shared.contract.broadcasts import PolicyPublished, Tick
+from shared.contract.codec import encode
+from shared.contract.facts import OrderPlaced
+from shared.contract.identity import Fragment
+from shared.contract.origin import Origin
+from shared.contract.partitioner import partition_of
+from shared.contract.public_records import SegmentChanged
+from shared.contract.topics import CUSTOMER_EVENTS, DEAD_LETTERS, PROFILE_UPDATES, SEGMENT_CHANGES
 from shared.shop import DAY, Shop
-from shared.topics import CUSTOMER_EVENTS, DEAD_LETTERS, PROFILE_UPDATES, SEGMENT_CHANGES
 from tests.support.world import Stored, Worker, World
 
 ANN = "ann"

@@ -12,7 +12,7 @@ from services.console.figures import CHANNELS, CLASSES, STAGES
 from services.console.lag import LagState
 from services.console.records import FACTS
 from services.console.texts import LANGUAGES, TEXTS
-from shared.outreach import Verdict
+from shared.contract.public_records import Verdict
 
 TEMPLATES = Path(texts.__file__).parent / "templates"
 USED = re.compile(r"\bt\(\s*[\"']([^\"']+)[\"']\s*\)")

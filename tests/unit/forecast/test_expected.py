@@ -10,12 +10,13 @@ import pytest
 from services.ingest.imports.prepare import Packed
 from services.rehearsal.forecast import expected
 from services.rehearsal.forecast.expected import Forecast, customers_of, expect
-from shared.chain import Linked, PolicyPublished
-from shared.codec import encode
-from shared.events import ConsentSet, CustomerFact
-from shared.partitioning import partition_of
+from shared.contract.broadcasts import PolicyPublished
+from shared.contract.codec import encode
+from shared.contract.facts import ConsentSet, CustomerFact
+from shared.contract.identity import Linked
+from shared.contract.partitioner import partition_of
+from shared.contract.topics import CONTACT_POINTS, CUSTOMER_EVENTS
 from shared.shop import DAY, Shop
-from shared.topics import CONTACT_POINTS, CUSTOMER_EVENTS
 from tests.unit.oracle.story import order, sms
 
 BASELINE = 1_764_158_400_000

@@ -8,9 +8,9 @@ import pytest
 
 from services.ingest.clock_process import run_clock, tick
 from services.ingest.settings import ClockSettings
-from shared.chain import Tick
-from shared.codec import decode_front
-from shared.topics import PARTITIONS
+from shared.contract.broadcasts import Tick
+from shared.contract.codec import decode_front
+from shared.contract.topics import PARTITIONS
 
 
 class RecordingProducer:

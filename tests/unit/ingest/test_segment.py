@@ -11,8 +11,8 @@ from services.ingest import segment
 from services.ingest.fields import EventRefusedError
 from services.ingest.identifiers import Identifier, Kind, Pepper, identify
 from services.ingest.people import Desk, Taken
-from shared.codec import encode
-from shared.events import (
+from shared.contract.codec import encode
+from shared.contract.facts import (
     ComplaintMade,
     ConsentSet,
     ContractSet,

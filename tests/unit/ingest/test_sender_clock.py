@@ -11,7 +11,7 @@ from services.ingest.fields import EventRefusedError, Fields
 from services.ingest.identifiers import Pepper
 from services.ingest.people import Desk
 from services.ingest.sender_clock import Instants, instants
-from shared.events import OrderPlaced
+from shared.contract.facts import OrderPlaced
 from shared.instants import format_instant
 from shared.shop import Shop
 

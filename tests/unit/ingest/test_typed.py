@@ -11,8 +11,8 @@ from services.ingest import people, typed
 from services.ingest.fields import EventRefusedError
 from services.ingest.identifiers import Contact, Pepper
 from services.ingest.people import Desk
-from shared.codec import encode
-from shared.events import (
+from shared.contract.codec import encode
+from shared.contract.facts import (
     ComplaintMade,
     ConsentSet,
     ContractSet,

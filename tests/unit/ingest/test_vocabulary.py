@@ -15,7 +15,7 @@ from services.ingest.segment_tracks import NAMES
 from services.ingest.strict_json import parse
 from services.ingest.typed_shapes import Customer, LineGiven, TypedEvent
 from services.ingest.vocabulary import LANGUAGES, Entry, entries, fields
-from shared.events import Tracked
+from shared.contract.facts import Tracked
 from shared.shop import Shop
 
 DESK = Desk(Shop(), Pepper(bytes(range(32))))

@@ -10,7 +10,7 @@ import pytest
 from services.notifier.channels.contract import Address
 from services.notifier.channels.templates import TemplateBook, TemplateConfig, TemplateText
 from services.notifier.contacts import UnsendableError, Writer
-from shared.outreach import SendMessage
+from shared.contract.commands import SendMessage
 from shared.sealing import Keyring
 
 COMMAND = SendMessage(

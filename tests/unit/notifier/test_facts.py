@@ -7,10 +7,11 @@ import pytest
 
 from services.notifier.facts import Publication, reports
 from services.notifier.state import State
-from shared.codec import decode_front
-from shared.events import MessageReported
+from shared.contract.codec import decode_front
+from shared.contract.commands import SendMessage
+from shared.contract.facts import MessageReported
+from shared.contract.public_records import DeliveryDecided
 from shared.ids import derived_id
-from shared.outreach import DeliveryDecided, SendMessage
 
 COMMAND = SendMessage(
     command_id="c1",

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from services.notifier.intake import Contact, read_batch
-from shared.codec import cloud_event, encode
-from shared.deadletters import DeadLetter
-from shared.events import ContactPoint
-from shared.outreach import CancelMessage, OutreachCommand, SendMessage
-from shared.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
+from shared.contract.codec import cloud_event, encode
+from shared.contract.commands import CancelMessage, OutreachCommand, SendMessage
+from shared.contract.contact_points import ContactPoint
+from shared.contract.dead_letters import DeadLetter
+from shared.contract.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
 
 AT = 1_750_000_000_000
 

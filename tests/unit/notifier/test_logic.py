@@ -23,8 +23,8 @@ from services.notifier.channels.contract import (
     Unknown,
 )
 from services.notifier.state import Checks, Limits, Move, Row, State
-from shared.events import Channel, Purpose
-from shared.outreach import SendMessage
+from shared.contract.commands import SendMessage
+from shared.contract.facts import Channel, Purpose
 
 LIMITS = Limits(lease=1_000, quiet=100, address_wait=500, longest_wait=5_000, look_up_for=10_000, staff_poll=70)
 NOW = 1_000_000

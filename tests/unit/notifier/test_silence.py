@@ -8,7 +8,7 @@ import pytest
 
 from services.notifier.intake import read_batch
 from services.notifier.silence import before_erasure
-from shared.outreach import Allow, Suppress
+from shared.contract.commands import Allow, Suppress
 from tests.unit.notifier.test_intake import _command, _commands, _seal
 
 

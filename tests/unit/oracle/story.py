@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.chain import Cuts, CutsPublished, PolicyPublished, Tick
-from shared.codec import encode
-from shared.events import (
+from shared.contract.broadcasts import Cuts, CutsPublished, PolicyPublished, Tick
+from shared.contract.codec import encode
+from shared.contract.facts import (
     ConsentSet,
     CustomerFact,
     MessageReported,

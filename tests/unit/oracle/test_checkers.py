@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.chain import Profile, SegmentChanged, Segments, Unlinked
-from shared.codec import encode
-from shared.deadletters import DeadLetter
-from shared.outreach import CancelMessage, CandidateDecided
+from shared.contract.bundles import Profile, Segments
+from shared.contract.codec import encode
+from shared.contract.commands import CancelMessage
+from shared.contract.dead_letters import DeadLetter
+from shared.contract.identity import Unlinked
+from shared.contract.public_records import CandidateDecided, SegmentChanged
 from tests.oracle.answers import Answer
 from tests.oracle.checkers import Report, report
 from tests.oracle.outputs import Observed

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.events import ConsentSet, CustomerFact, TraitsSet
+from shared.contract.facts import ConsentSet, CustomerFact, TraitsSet
 from shared.ids import command_id, share_of
 from tests.unit.oracle.story import Story, at, consent, order, sms, traits, verdicts
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shared.chain import Cuts
+from shared.contract.broadcasts import Cuts
 from shared.instants import parse_instant
 from shared.shop import DAY
 from tests.oracle.known_answers import Invoice, KnownAnswers, known_answers, read_invoices

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from shared.chain import (
-    Happened,
-    Origin,
-    Profile,
-    SegmentChanged,
-    Segments,
-    SegmentSnapshot,
-    SegmentStep,
-    SegmentsUpdated,
-    Tick,
-)
-from shared.codec import encode
-from shared.deadletters import DeadLetter
-from shared.events import RejectedEvent
-from shared.outreach import CancelMessage, CandidateDecided, DeliveryDecided
+from shared.contract.broadcasts import Tick
+from shared.contract.bundles import Happened, Profile, Segments, SegmentStep, SegmentsUpdated
+from shared.contract.codec import encode
+from shared.contract.commands import CancelMessage
+from shared.contract.dead_letters import DeadLetter
+from shared.contract.origin import Origin
+from shared.contract.public_records import CandidateDecided, DeliveryDecided, SegmentChanged, SegmentSnapshot
+from shared.contract.rejected_events import RejectedEvent
 from tests.oracle import outputs
 from tests.oracle.reader import LogRecord, by_partition
 

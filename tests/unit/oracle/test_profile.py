@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared.chain import Consent, Profile
-from shared.events import ConsentSet, CustomerFact, PageViewed
+from shared.contract.bundles import Consent, Profile
+from shared.contract.facts import ConsentSet, CustomerFact, PageViewed
 from shared.shop import DAY, Shop
 from tests.oracle.browsing import visible_times
 from tests.unit.oracle.story import Story, at, cancel, consent, moves, order, refund, reported, traits, view

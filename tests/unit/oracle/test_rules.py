@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from shared.contract.commands import SendMessage
 from shared.ids import command_id, derived_id
 from shared.instants import parse_instant, parse_zone
-from shared.outreach import SendMessage
-from shared.policy import QuietHours
+from shared.language.policy import QuietHours
 from shared.shop import Shop
 from tests.oracle.moments import birthdays, quiet_until
 from tests.unit.oracle.story import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared.chain import Cuts, Profile
+from shared.contract.broadcasts import Cuts
+from shared.contract.bundles import Profile
 from shared.instants import local_day, parse_zone
 from shared.shop import DAY, Bounds, Shop
 from tests.oracle.cut_check import check_cuts, population_at

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.events import CustomerFact, PageViewed
+from shared.contract.facts import CustomerFact, PageViewed
 from tests.support.kept_facts import kept_facts, tag_of
 from tests.unit.oracle.story import Story, at, moves, order, sms, traits, verdicts, view
 

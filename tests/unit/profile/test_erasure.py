@@ -9,14 +9,22 @@ import pytest
 
 from services.profile.fold import ProfileFold
 from services.profile.state import State
-from shared.chain import NOWHERE
-from shared.codec import encode
-from shared.events import ConsentSet, CustomerErased, OrderCancelled, OrderPlaced, OrderRefunded, PageViewed, TraitsSet
+from shared.contract.codec import encode
+from shared.contract.facts import (
+    ConsentSet,
+    CustomerErased,
+    OrderCancelled,
+    OrderPlaced,
+    OrderRefunded,
+    PageViewed,
+    TraitsSet,
+)
+from shared.contract.origin import NOWHERE
+from shared.contract.topics import CONTACT_POINTS
+from shared.engine.fold.fold import Context, Outcome
+from shared.engine.step import steps
+from shared.engine.step.partition import Partition
 from shared.shop import DAY, Shop
-from shared.streams import steps
-from shared.streams.fold import Context, Outcome
-from shared.streams.partition import Partition
-from shared.topics import CONTACT_POINTS
 from tests.support.world import Stored
 
 T = 1_700_000_000_000

@@ -10,9 +10,9 @@ import pytest
 from services.profile.fold import ProfileFold
 from services.profile.logic import RING
 from services.profile.state import State
-from shared.chain import NEVER, NOWHERE, Happened, ProfileStep
-from shared.codec import encode
-from shared.events import (
+from shared.contract.bundles import Happened, ProfileStep
+from shared.contract.codec import encode
+from shared.contract.facts import (
     ConsentSet,
     CustomerFact,
     MessageReported,
@@ -24,8 +24,9 @@ from shared.events import (
     TagsSet,
     TraitsSet,
 )
+from shared.contract.origin import NEVER, NOWHERE
+from shared.engine.fold.fold import Context, Fold, Outcome
 from shared.shop import DAY, Shop
-from shared.streams.fold import Context, Fold, Outcome
 from tests.support.kept_facts import kept_facts, tag_of
 
 T = 1_700_000_000_000

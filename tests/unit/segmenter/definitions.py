@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 
 from services.segmenter.rfm import grid
-from shared.chain import Cuts, CutsPublished, Happened, Profile, ProfileStep, Segments
+from shared.contract.broadcasts import Cuts, CutsPublished
+from shared.contract.bundles import Happened, Profile, ProfileStep, Segments
 from shared.instants import parse_zone
 from shared.shop import DAY, Bounds, Shop
 from tests.unit.segmenter.rig import Shard

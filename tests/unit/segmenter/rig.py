@@ -12,22 +12,14 @@ import numpy.typing as npt
 from services.segmenter.cuts import CutMaker
 from services.segmenter.fold import SegmenterFold
 from services.segmenter.state import Customer
-from shared.chain import (
-    NEVER,
-    CutsPublished,
-    EpochMarked,
-    HistogramChunk,
-    Origin,
-    ProfileStep,
-    ProfileUpdated,
-    SegmentChanged,
-    SegmentSnapshot,
-    SegmentStep,
-    Tick,
-)
-from shared.codec import encode
+from shared.contract.broadcasts import CutsPublished, Tick
+from shared.contract.bundles import ProfileStep, ProfileUpdated, SegmentStep
+from shared.contract.codec import encode
+from shared.contract.histograms import EpochMarked, HistogramChunk
+from shared.contract.origin import NEVER, Origin
+from shared.contract.public_records import SegmentChanged, SegmentSnapshot
+from shared.engine.fold.fold import Context, Outcome, Output
 from shared.shop import Shop
-from shared.streams.fold import Context, Outcome, Output
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(Customer).decode

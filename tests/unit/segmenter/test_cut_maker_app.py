@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 
 from services.segmenter import cut_maker_app
-from shared.topics import CUSTOMER_EVENTS
+from shared.contract.topics import CUSTOMER_EVENTS
 
 
 class Producer:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from services.segmenter.cuts import CutMaker
 from services.segmenter.histograms import Measure
-from shared.chain import Cuts, CutsPublished, EpochMarked, HistogramChunk
+from shared.contract.broadcasts import Cuts, CutsPublished
+from shared.contract.histograms import EpochMarked, HistogramChunk
 
 Log = list[HistogramChunk | EpochMarked]
 

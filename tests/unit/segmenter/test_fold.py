@@ -7,20 +7,11 @@ import pytest
 
 from services.segmenter.cuts import CutMaker
 from services.segmenter.fold import SegmenterFold
-from shared.chain import (
-    NEVER,
-    Cause,
-    Cuts,
-    CutsPublished,
-    EpochMarked,
-    Happened,
-    HistogramChunk,
-    PolicyPublished,
-    Profile,
-    ProfileStep,
-    SegmentChanged,
-    Tick,
-)
+from shared.contract.broadcasts import Cuts, CutsPublished, PolicyPublished, Tick
+from shared.contract.bundles import Cause, Happened, Profile, ProfileStep
+from shared.contract.histograms import EpochMarked, HistogramChunk
+from shared.contract.origin import NEVER
+from shared.contract.public_records import SegmentChanged
 from shared.ids import derived_id
 from shared.shop import DAY, Shop
 from tests.unit.segmenter.rig import Shard, counted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.segmenter.lifecycle import next_edge, stage_at, warned_at
-from shared.chain import NEVER
+from shared.contract.origin import NEVER
 from shared.shop import DAY, Bounds
 
 BOUNDS = Bounds(new=7, silent=30, warning_until=60, churned=90, loyal=180)

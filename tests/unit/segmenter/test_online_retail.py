@@ -15,11 +15,12 @@ import msgspec
 import pytest
 
 from services.segmenter.cuts import CutMaker
-from shared.chain import Cuts, Profile, ProfileStep
+from shared.contract.broadcasts import Cuts
+from shared.contract.bundles import Profile, ProfileStep
+from shared.contract.partitioner import partition_of
+from shared.contract.topics import PARTITIONS
 from shared.instants import parse_zone
-from shared.partitioning import partition_of
 from shared.shop import Shop
-from shared.topics import PARTITIONS
 from tests.unit.segmenter.rig import Shard, counted
 
 COLUMNS = ["InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.segmenter.rfm import Scores, class_of, grid, scale_of
-from shared.chain import Cuts
+from shared.contract.broadcasts import Cuts
 
 CUTS = Cuts(recency=(400, 300, 200, 100), frequency=(1, 2, 3, 6), monetary=(10, 20, 30, 40))
 

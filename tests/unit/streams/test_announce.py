@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError, RequestTimedOutError
 
-from shared.chain import Checkpoint, ResyncRequested
-from shared.codec import decode_front
-from shared.streams import announce as announcing
-from shared.topics import PARTITIONS
+from shared.contract.broadcasts import Checkpoint, ResyncRequested
+from shared.contract.codec import decode_front
+from shared.contract.topics import PARTITIONS
+from shared.engine.host import announce as announcing
 
 
 class Producer:

@@ -9,17 +9,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.chain import BEHAVIOUR, PolicyPublished, Standing, Tick
-from shared.codec import encode
-from shared.events import OrderPlaced
+from shared.contract.broadcasts import BEHAVIOUR, PolicyPublished, Standing, Tick
+from shared.contract.codec import encode
+from shared.contract.facts import OrderPlaced
+from shared.engine.fold.batch import Batch
+from shared.engine.fold.fold import Context, Outcome
+from shared.engine.fold.rules import ALL_ON, BrokenInvariantError, Off, Rule
+from shared.engine.state import in_force as engine
+from shared.engine.state.head import PARTITION_KEY
+from shared.engine.step.partition import Partition
 from shared.instants import parse_zone
-from shared.policy import parse_policy
-from shared.streams import in_force as engine
-from shared.streams.batch import Batch
-from shared.streams.fold import Context, Outcome
-from shared.streams.head import PARTITION_KEY
-from shared.streams.partition import Partition
-from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
+from shared.language.policy import parse_policy
 from tests.support.tally import Tally, TallyFold
 from tests.support.world import Stored
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiokafka import codec
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from shared.streams.clients import BATCH_BYTES
+from shared.kafka.clients import BATCH_BYTES
 
 HEAD = 61
 """Bytes of a record batch before its records."""

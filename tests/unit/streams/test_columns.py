@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from shared.chain import Tick
-from shared.codec import encode
-from shared.events import OrderPlaced
-from shared.streams.head import PARTITION_KEY
-from shared.streams.partition import Partition
+from shared.contract.broadcasts import Tick
+from shared.contract.codec import encode
+from shared.contract.facts import OrderPlaced
+from shared.engine.state.head import PARTITION_KEY
+from shared.engine.step.partition import Partition
 from tests.support.tally import QUIET_MS, Tally, TallyFold
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared.settings import EngineSettings
-from shared.streams import commands
+from shared.engine.host import commands
+from shared.engine.host.settings import EngineSettings
 from tests.support.tally import TallyFold
 
 SETTINGS = EngineSettings(kafka="nowhere:1", keyring=Path("k"), shop_file=Path("s"))

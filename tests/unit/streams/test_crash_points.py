@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.chain import PolicyPublished, ResyncRequested, Tick
-from shared.events import OrderPlaced
-from shared.partitioning import partition_of
-from shared.streams.rules import ALL_ON, Off, Rule
+from shared.contract.broadcasts import PolicyPublished, ResyncRequested, Tick
+from shared.contract.facts import OrderPlaced
+from shared.contract.partitioner import partition_of
+from shared.engine.fold.rules import ALL_ON, Off, Rule
 from tests.support.tally import Heard, HeardFold, Tally, TallyFold
 from tests.support.world import Worker, World, run
 

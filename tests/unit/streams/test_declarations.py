@@ -11,11 +11,12 @@ import pytest
 from services.profile.fold import ProfileFold
 from services.segmenter.fold import SegmenterFold
 from services.trigger_engine.fold import TriggerFold
-from shared.chain import Origin, SourceCompleted
-from shared.codec import encode
+from shared.contract.broadcasts import SourceCompleted
+from shared.contract.codec import encode
+from shared.contract.origin import Origin
+from shared.engine.fold.fold import Fold
+from shared.engine.step.partition import Partition
 from shared.shop import Shop
-from shared.streams.fold import Fold
-from shared.streams.partition import Partition
 from tests.support.world import Stored
 
 _read = msgspec.json.Decoder(SourceCompleted).decode

@@ -11,16 +11,16 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from shared.chain import Tick
-from shared.codec import encode
-from shared.events import OrderPlaced
+from shared.contract.broadcasts import Tick
+from shared.contract.codec import encode
+from shared.contract.facts import OrderPlaced
+from shared.engine.fold.batch import Batch, Emit
+from shared.engine.fold.rules import BrokenInvariantError, Rule
+from shared.engine.host.kafka_host import HostSettings, KafkaHost
+from shared.engine.recovery import recovery
+from shared.engine.recovery.effects import Targets
+from shared.engine.step.partition import Partition
 from shared.log import Log
-from shared.streams import recovery
-from shared.streams.batch import Batch, Emit
-from shared.streams.effects import Targets
-from shared.streams.kafka_host import HostSettings, KafkaHost
-from shared.streams.partition import Partition
-from shared.streams.rules import BrokenInvariantError, Rule
 from tests.support.tally import Tally, TallyFold
 from tests.support.world import Stored
 

@@ -8,15 +8,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.chain import Fragment, Linked, Origin
-from shared.codec import encode
-from shared.events import OrderPlaced, PageViewed, Tracked
-from shared.partitioning import partition_of
-from shared.streams.batch import Batch
-from shared.streams.fold import Context, Outcome
-from shared.streams.outgoing import KEY_LIMIT
-from shared.streams.partition import Partition
-from shared.topics import MAX_RECORD
+from shared.contract.codec import encode
+from shared.contract.facts import OrderPlaced, PageViewed, Tracked
+from shared.contract.identity import Fragment, Linked
+from shared.contract.origin import Origin
+from shared.contract.partitioner import partition_of
+from shared.contract.topics import MAX_RECORD
+from shared.engine.fold.batch import Batch
+from shared.engine.fold.fold import Context, Outcome
+from shared.engine.state.outgoing import KEY_LIMIT
+from shared.engine.step.partition import Partition
 from tests.support.tally import Tally, TallyFold
 from tests.support.world import Stored
 

@@ -9,13 +9,13 @@ import pytest
 
 from services.console.letters import dead
 from services.console.remedies import PutBack, remedy
-from shared.events import OrderPlaced
-from shared.streams import poison_limit
-from shared.streams.effects import Targets
-from shared.streams.poison_limit import CREDIT, MOST_NET
-from shared.streams.rounds import Rounds
-from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
-from shared.topics import CUSTOMER_EVENTS, DEAD_LETTERS
+from shared.contract.facts import OrderPlaced
+from shared.contract.topics import CUSTOMER_EVENTS, DEAD_LETTERS
+from shared.engine.fold import poison_limit
+from shared.engine.fold.poison_limit import CREDIT, MOST_NET
+from shared.engine.fold.rules import ALL_ON, BrokenInvariantError, Off, Rule
+from shared.engine.host.rounds import Rounds
+from shared.engine.recovery.effects import Targets
 from tests.support.tally import BrokenFold, Tally, TallyFold
 from tests.support.world import Worker, World
 
@@ -109,7 +109,7 @@ def test_a_batch_without_poison_never_stops_a_worker() -> None:
 
 
 def test_a_frozen_customer_does_not_speak_against_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.streams.steps.STATE_LIMIT", 2_000)
+    monkeypatch.setattr("shared.engine.step.steps.STATE_LIMIT", 2_000)
     world = World()
     _feed(world, 0, 2 * MOST_NET)
     assert _life(world, lambda _: TallyFold(), frozenset({Rule.POISON_LIMIT}))

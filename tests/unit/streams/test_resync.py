@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.chain import PolicyPublished, ResyncRequested
-from shared.codec import encode
-from shared.streams import partition
-from shared.streams.batch import Emit
-from shared.streams.partition import Partition
-from shared.streams.rules import ALL_ON
+from shared.contract.broadcasts import PolicyPublished, ResyncRequested
+from shared.contract.codec import encode
+from shared.engine.fold.batch import Emit
+from shared.engine.fold.rules import ALL_ON
+from shared.engine.step import partition
+from shared.engine.step.partition import Partition
 from tests.support.tally import Tally, TallyFold
 from tests.support.world import Stored
 from tests.unit.streams.test_rules import Sink, _host, _order

@@ -11,18 +11,19 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from shared.chain import Origin, Tick
-from shared.codec import encode
-from shared.events import OrderPlaced
-from shared.streams import head
-from shared.streams.batch import Emit
-from shared.streams.clients import KafkaSink
-from shared.streams.effects import Targets
-from shared.streams.kafka_host import HostSettings, KafkaHost
-from shared.streams.partition import Partition
-from shared.streams.poison_limit import PoisonLimit
-from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
-from shared.topics import MAX_RECORD
+from shared.contract.broadcasts import Tick
+from shared.contract.codec import encode
+from shared.contract.facts import OrderPlaced
+from shared.contract.origin import Origin
+from shared.contract.topics import MAX_RECORD
+from shared.engine.fold.batch import Emit
+from shared.engine.fold.poison_limit import PoisonLimit
+from shared.engine.fold.rules import ALL_ON, BrokenInvariantError, Off, Rule
+from shared.engine.host.kafka_host import HostSettings, KafkaHost
+from shared.engine.recovery.cluster import KafkaSink
+from shared.engine.recovery.effects import Targets
+from shared.engine.state import head, stored
+from shared.engine.step.partition import Partition
 from tests.support.tally import Tally, TallyFold
 from tests.support.world import Stored
 
@@ -134,8 +135,8 @@ async def _run_until_death(off: Off, monkeypatch: pytest.MonkeyPatch) -> str:
     died: list[str] = []
     monkeypatch.setattr(host, "_turn", turn)
     monkeypatch.setattr(host, "die", lambda: died.append("died"))
-    monkeypatch.setattr("shared.kafka.clients.producer", lambda *_, **__: Client())
-    monkeypatch.setattr("shared.streams.clients.group_consumer", lambda *_, **__: Client())
+    monkeypatch.setattr("shared.engine.recovery.cluster.producer", lambda *_, **__: Client())
+    monkeypatch.setattr("shared.engine.recovery.cluster.group_consumer", lambda *_, **__: Client())
     await host.run()
     return died[0] if died else f"went on for {turns} turns"
 
@@ -287,7 +288,7 @@ def test_rule_11_too_much_poison_stops_the_worker() -> None:
 
 
 def _total_of_a_fat_customer(off: Off, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
-    monkeypatch.setattr("shared.streams.steps.STATE_LIMIT", 2_000)
+    monkeypatch.setattr("shared.engine.step.steps.STATE_LIMIT", 2_000)
     core = _partition(off)
     for offset in range(60):
         core.apply(Stored(offset, b"ann", _order(offset, f"order-with-a-long-name-{offset:030d}")))
@@ -319,10 +320,10 @@ def test_a_scenario_tick_is_poison_where_time_is_real() -> None:
 
 
 def test_a_stored_value_reads_back_as_it_was() -> None:
-    links = head.Links("bob", {"ann": Origin(1, 2, 3, 4)}, ("ann",), (("ann",),))
-    one = head.Head(2, Origin(1, 7, 2**40, 3), 9, 2**50, frozen=True, links=links)
+    links = stored.Links("bob", {"ann": Origin(1, 2, 3, 4)}, ("ann",), (("ann",),))
+    one = stored.Head(2, Origin(1, 7, 2**40, 3), 9, 2**50, frozen=True, links=links)
     value = head.pack(one, b"body")
 
     assert head.unpack(value) == (one, b"body")
     assert (head.counter_of(value), head.due_of(value)) == (9, 2**50)
-    assert msgspec.msgpack.decode(head.encode_values(head.PartitionValues(5)))
+    assert msgspec.msgpack.decode(head.encode_values(stored.PartitionValues(5)))

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from shared.chain import Checkpoint, Tick
-from shared.codec import encode
-from shared.events import OrderPlaced
+from shared.contract.broadcasts import Checkpoint, Tick
+from shared.contract.codec import encode
+from shared.contract.facts import OrderPlaced
+from shared.engine.recovery import snapshot
+from shared.engine.recovery.checkpoints import Checkpoints
+from shared.engine.recovery.snapshot import Header
+from shared.engine.state.head import PARTITION_KEY
+from shared.engine.step.partition import Partition
 from shared.log import Log
-from shared.streams import snapshot
-from shared.streams.checkpoints import Checkpoints
-from shared.streams.head import PARTITION_KEY
-from shared.streams.partition import Partition
-from shared.streams.snapshot import Header
 from tests.support.tally import Tally, TallyFold
 from tests.support.world import Stored
 

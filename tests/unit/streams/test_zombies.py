@@ -12,19 +12,19 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaConnectionError
 from aiokafka.structs import OffsetAndMetadata
 
-from shared.codec import encode
-from shared.events import OrderPlaced
+from shared.contract.codec import encode
+from shared.contract.facts import OrderPlaced
+from shared.engine.fold.batch import Emit
+from shared.engine.fold.rules import ALL_ON, BrokenInvariantError, Off, Rule
+from shared.engine.host import committer as committing
+from shared.engine.host.committer import Committer, Position
+from shared.engine.host.lease import Lease
+from shared.engine.host.own_ends import OwnEnds
+from shared.engine.host.rounds import Rounds
+from shared.engine.recovery.cluster import KafkaSink
+from shared.engine.recovery.effects import Appended
+from shared.engine.state.head import unpack
 from shared.log import Log
-from shared.streams import committer as committing
-from shared.streams.batch import Emit
-from shared.streams.clients import KafkaSink
-from shared.streams.committer import Committer, Position
-from shared.streams.effects import Appended
-from shared.streams.head import unpack
-from shared.streams.lease import Lease
-from shared.streams.own_ends import OwnEnds
-from shared.streams.rounds import Rounds
-from shared.streams.rules import ALL_ON, BrokenInvariantError, Off, Rule
 from tests.support.tally import Tally, TallyFold
 from tests.support.world import Stored
 

@@ -9,22 +9,14 @@ import msgspec
 
 from services.trigger_engine.fold import TriggerFold
 from services.trigger_engine.state import State
-from shared.chain import (
-    Cause,
-    Change,
-    Consent,
-    Happened,
-    Origin,
-    PolicyPublished,
-    Profile,
-    Segments,
-    SegmentStep,
-    SegmentsUpdated,
-)
+from shared.contract.broadcasts import PolicyPublished
+from shared.contract.bundles import Cause, Change, Consent, Happened, Profile, Segments, SegmentStep, SegmentsUpdated
+from shared.contract.commands import SendMessage
+from shared.contract.origin import Origin
+from shared.contract.public_records import CandidateDecided
+from shared.engine.fold.fold import Context, Outcome
 from shared.instants import parse_instant
-from shared.outreach import CandidateDecided, SendMessage
 from shared.shop import Shop
-from shared.streams.fold import Context, Outcome
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

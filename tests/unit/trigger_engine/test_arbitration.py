@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from services.trigger_engine.state import Use
-from shared.chain import Happened
+from shared.contract.bundles import Happened
 from shared.ids import command_id
 from tests.unit.trigger_engine.story import (
     BIRTHDAY,

@@ -8,22 +8,14 @@ import pytest
 
 from services.trigger_engine.fold import TriggerFold
 from services.trigger_engine.state import Candidate, State
-from shared.chain import (
-    NEVER,
-    Cuts,
-    CutsPublished,
-    Fragment,
-    Origin,
-    PolicyPublished,
-    Segments,
-    SegmentsUpdated,
-    SourceCompleted,
-    Tick,
-)
-from shared.codec import encode
+from shared.contract.broadcasts import Cuts, CutsPublished, PolicyPublished, SourceCompleted, Tick
+from shared.contract.bundles import Segments, SegmentsUpdated
+from shared.contract.codec import encode
+from shared.contract.identity import Fragment
+from shared.contract.origin import NEVER, Origin
+from shared.contract.topics import OUTREACH_COMMANDS, OUTREACH_DECISIONS
+from shared.engine.fold.fold import Context, Fold
 from shared.shop import Shop
-from shared.streams.fold import Context, Fold
-from shared.topics import OUTREACH_COMMANDS, OUTREACH_DECISIONS
 from tests.unit.trigger_engine.story import (
     BROWSED,
     DAY,

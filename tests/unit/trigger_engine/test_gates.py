@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.chain import Consent, Profile, Segments
+from shared.contract.bundles import Consent, Profile, Segments
 from shared.ids import share_of
 from tests.unit.trigger_engine.story import (
     DAY,

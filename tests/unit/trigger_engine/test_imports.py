@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.chain import Happened
+from shared.contract.bundles import Happened
 from tests.unit.trigger_engine.story import (
     BIRTHDAY,
     DAY,

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from services.trigger_engine.state import State
-from shared.chain import Cause
+from shared.contract.bundles import Cause
 from tests.unit.trigger_engine.story import DAY, NOON, ORDERED, REMINDER, SILENT, Story, order, rule
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.trigger_engine.publish import check_policy
-from shared.chain import Cause
+from shared.contract.bundles import Cause
 from shared.ids import command_id
 from tests.unit.trigger_engine.story import (
     BIRTHDAY,

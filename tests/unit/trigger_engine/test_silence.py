@@ -9,10 +9,13 @@ import pytest
 
 from services.trigger_engine.fold import TriggerFold
 from services.trigger_engine.state import State
-from shared.chain import Consent, Happened, Origin, PolicyPublished, Profile, Segments, SegmentStep, SegmentsUpdated
-from shared.outreach import Allow, CandidateDecided, SendMessage, Suppress
+from shared.contract.broadcasts import PolicyPublished
+from shared.contract.bundles import Consent, Happened, Profile, Segments, SegmentStep, SegmentsUpdated
+from shared.contract.commands import Allow, SendMessage, Suppress
+from shared.contract.origin import Origin
+from shared.contract.public_records import CandidateDecided
+from shared.engine.fold.fold import Context
 from shared.shop import Shop
-from shared.streams.fold import Context
 from tests.unit.trigger_engine.story import NOON, ORDERED, order, policy, rule
 
 HOUR = 3_600_000

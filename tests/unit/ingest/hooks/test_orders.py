@@ -17,10 +17,11 @@ from services.ingest.identifiers import Pepper
 from services.ingest.people import Desk
 from services.ingest.strict_json import JsonRefusedError
 from services.profile.fold import ProfileFold
-from shared.chain import NOWHERE, Profile, ProfileStep
-from shared.events import ConsentSet, CustomerFact
+from shared.contract.bundles import Profile, ProfileStep
+from shared.contract.facts import ConsentSet, CustomerFact
+from shared.contract.origin import NOWHERE
+from shared.engine.fold.fold import Context
 from shared.shop import DAY, Shop
-from shared.streams.fold import Context
 from tests.support.hooks import GOLDEN, read, sent
 
 DESK = Desk(Shop(), Pepper(bytes(range(32))))

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.ingest.imports.vocabulary import Kind
-from shared.events import Line, OrderPlaced, OrderRefunded
+from shared.contract.facts import Line, OrderPlaced, OrderRefunded
 from shared.instants import parse_instant
 from tests.support.data import data_directory
 from tests.support.import_files import RETAIL, Outcome, read, write_csv

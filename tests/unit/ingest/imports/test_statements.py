@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.ingest.imports.vocabulary import Kind
-from shared.events import ConsentSet, TagsSet, TraitsSet
+from shared.contract.facts import ConsentSet, TagsSet, TraitsSet
 from shared.instants import parse_instant
 from tests.support.import_files import Outcome, read, write_csv
 

@@ -1,0 +1,1 @@
+"""Everything that travels between the services: topics, records, identities."""

@@ -1,0 +1,1 @@
+"""Hand-over between the ids of one person, and splitting one off."""

@@ -1,0 +1,1 @@
+"""Effects in their order, state from changelogs and snapshots."""

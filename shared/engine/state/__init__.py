@@ -1,0 +1,1 @@
+"""The customers of one partition: stored form, entries, outputs, records in force."""

@@ -1,0 +1,1 @@
+"""Records of one partition, one customer at a time."""

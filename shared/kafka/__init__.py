@@ -1,0 +1,1 @@
+"""Kafka clients and the few ways in which every service uses them."""

@@ -1,0 +1,1 @@
+"""The language of marketers: the policy document, its conditions and triggers."""
