@@ -10,11 +10,12 @@ import msgspec
 from services.trigger_engine.completeness import is_ready
 from services.trigger_engine.gates import HELD, Case, chosen_touch, judge, served_mark, waiting_age
 from services.trigger_engine.messages import Moment, commands, decision
-from services.trigger_engine.rules import HOUR, LONGEST_CAP_HOURS, Rulebook
 from services.trigger_engine.state import Candidate, State, Use
 from shared.contract.commands import Allow, SendMessage, Suppress
 from shared.contract.public_records import CandidateDecided
-from shared.language.policy import Rule
+from shared.language.compile import HOUR
+from shared.language.policy import LONGEST_CAP_HOURS, Rule
+from shared.language.rulebook import Rulebook
 
 Said = SendMessage | CandidateDecided | Suppress | Allow
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.trigger_engine.rules import Rulebook
 from services.trigger_engine.state import Candidate
+from shared.language.rulebook import Rulebook
 
 NEVER_DECLARED: Final = 0
 

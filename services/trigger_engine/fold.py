@@ -12,7 +12,6 @@ import numpy.typing as npt
 from services.trigger_engine import logic
 from services.trigger_engine.arbitration import Here, Said
 from services.trigger_engine.gates import SWITCHES
-from services.trigger_engine.rules import compile_policy, no_rules
 from services.trigger_engine.state import State, next_due
 from shared.contract.broadcasts import Broadcast, PolicyPublished, SourceCompleted, Standing, Tick
 from shared.contract.bundles import Bundle, SegmentStep, SegmentsUpdated
@@ -23,7 +22,8 @@ from shared.contract.topics import OUTREACH_COMMANDS, OUTREACH_DECISIONS, SEGMEN
 from shared.engine.fold.fold import Columns, Context, Outcome, Output
 from shared.ids import derived_id
 from shared.instants import parse_zone
-from shared.language.policy import parse_policy
+from shared.language.check import parse_policy
+from shared.language.compile import compile_policy, no_rules
 from shared.shop import Shop
 
 SOURCE: Final = "trigger-engine"

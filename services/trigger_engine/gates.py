@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Literal, NamedTuple
 
-from services.trigger_engine.calendar import quiet_until
 from services.trigger_engine.completeness import lacking, self_complete
-from services.trigger_engine.rules import HOUR, Rulebook
 from services.trigger_engine.silence import forgotten
-from services.trigger_engine.state import Candidate, Facts, State
+from services.trigger_engine.state import Candidate, State
 from shared.contract.facts import Channel, Purpose
 from shared.contract.public_records import Gate
 from shared.ids import hash64, share_of
-from shared.language.policy import Browsed, Enters, Ordered, Rule, SinceLastOrder, Touch
+from shared.language.calendar import quiet_until
+from shared.language.compile import HOUR
+from shared.language.facts import Facts
+from shared.language.gates import GATE_NAMES
+from shared.language.policy import Rule, Touch
+from shared.language.rulebook import Rulebook
+from shared.language.triggers import Browsed, Enters, Ordered, SinceLastOrder
 
 HELD: Final = "incomplete"
 """The gate at which a candidate is held until its sources have told everything."""
@@ -212,22 +216,23 @@ def send_by(candidate: Candidate, rule: Rule) -> int:
     return candidate.effective_at + rule.ttl_hours * HOUR
 
 
-GATES: Final[tuple[tuple[str, Callable[[Case, Rulebook], Ruling]], ...]] = (
-    ("erased", _erased),
-    ("suppressed", _suppressed),
-    ("half-person", _half_person),
-    (HELD, _incomplete),
-    ("consent", _consent),
-    ("import", _import),
-    ("age", _age),
-    ("holdout", _holdout),
-    ("served", _served),
-    ("outranked", _outranked),
-    ("expired", _expired),
-    ("quiet-hours", _quiet_hours),
-    ("cap", _cap),
-    ("channel", _channel),
-)
+_JUDGES: Final[Mapping[str, Callable[[Case, Rulebook], Ruling]]] = {
+    "erased": _erased,
+    "suppressed": _suppressed,
+    "half-person": _half_person,
+    HELD: _incomplete,
+    "consent": _consent,
+    "import": _import,
+    "age": _age,
+    "holdout": _holdout,
+    "served": _served,
+    "outranked": _outranked,
+    "expired": _expired,
+    "quiet-hours": _quiet_hours,
+    "cap": _cap,
+    "channel": _channel,
+}
+GATES: Final = tuple((name, _JUDGES[name]) for name in GATE_NAMES)
 _MARKETING_ONLY: Final = frozenset({"holdout", "outranked", "cap"})
 SWITCHES: Final = frozenset({"import", "age", "expired"})
 """Gates against imports that may be switched off, only to prove what each of them stops."""

@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from services.trigger_engine.rules import ArmByFacts, Rulebook
-from services.trigger_engine.state import Candidate, Facts, State, Timer
+from services.trigger_engine.state import Candidate, State
 from shared.contract.bundles import Happened, SegmentStep
+from shared.language.facts import Facts, Timer
+from shared.language.rulebook import ArmByFacts, Rulebook
 
 RELEASING: Final = frozenset({"failed", "expired", "suppressed", "abandoned"})
 """What a message reports when it did not and will not reach the customer."""

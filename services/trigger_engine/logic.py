@@ -9,10 +9,11 @@ import msgspec
 from services.trigger_engine.arbitration import Here, Said, arbitrate, dropped
 from services.trigger_engine.completeness import is_ready
 from services.trigger_engine.intake import expire, rearmed, take_over
-from services.trigger_engine.rules import Rulebook
 from services.trigger_engine.silence import cleared, refusals, tell
-from services.trigger_engine.state import Candidate, Facts, State, next_due
+from services.trigger_engine.state import Candidate, State, next_due
 from shared.contract.bundles import SegmentStep
+from shared.language.facts import Facts
+from shared.language.rulebook import Rulebook
 
 _replace = msgspec.structs.replace
 

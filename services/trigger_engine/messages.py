@@ -7,12 +7,13 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from services.trigger_engine.gates import Address, address_of, may_go, send_by
-from services.trigger_engine.rules import Rulebook
-from services.trigger_engine.state import Candidate, Facts
+from services.trigger_engine.state import Candidate
 from shared.contract.commands import SendMessage
 from shared.contract.public_records import CandidateDecided, Gate, Verdict
 from shared.ids import command_id, derived_id
+from shared.language.facts import Facts
 from shared.language.policy import Message, Rule, Touch
+from shared.language.rulebook import Rulebook
 
 DAY: Final = 86_400_000
 

@@ -6,8 +6,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from services.trigger_engine.state import Facts, State
+from services.trigger_engine.state import State
 from shared.contract.commands import Allow, Suppress
+from shared.language.facts import Facts
 
 EVERYTHING: Final = "all/all"
 """Told of by an erasure alone; the other names are those of consents."""

@@ -17,7 +17,7 @@ from shared.contract.bundles import SegmentStep, SegmentsUpdated
 from shared.contract.codec import decode_front, encode
 from shared.contract.facts import OrderPlaced
 from shared.contract.topics import CUSTOMER_EVENTS, SEGMENTS, TOPICS, Topic
-from shared.language.policy import parse_policy
+from shared.language.check import parse_policy
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 PAIRS = [(topic, model) for topic in TOPICS for model in topic.models]

@@ -9,7 +9,8 @@ import msgspec
 
 from shared.contract.bundles import Profile, Segments
 from shared.ids import share_of
-from shared.language.policy import Browsed, Enters, Message, Ordered, Policy, Rule, SinceLastOrder, Touch
+from shared.language.policy import Message, Policy, Rule, Touch
+from shared.language.triggers import Browsed, Enters, Ordered, SinceLastOrder
 from shared.shop import Shop
 from tests.oracle.moments import quiet_until, zone_of
 from tests.oracle.silences import is_forgotten

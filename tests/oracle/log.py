@@ -20,7 +20,8 @@ from shared.contract.codec import decode_front
 from shared.contract.facts import CustomerFact, OrderPlaced, OrderRefunded
 from shared.contract.front import FrontRecord
 from shared.contract.identity import Forwarded, Fragment, IdentityConflict, Linked, Unlinked
-from shared.language.policy import Policy, parse_policy
+from shared.language.check import parse_policy
+from shared.language.policy import Policy
 from tests.oracle.reader import LogRecord
 
 LARGEST = 2**53

@@ -11,7 +11,8 @@ from shared.contract.commands import SendMessage
 from shared.contract.facts import MessageReported, OrderPlaced, ProductViewed
 from shared.contract.public_records import Verdict
 from shared.ids import command_id, derived_id
-from shared.language.policy import Birthday, Browsed, Enters, Message, Ordered, Policy, Rule, SinceLastOrder
+from shared.language.policy import Message, Policy, Rule
+from shared.language.triggers import Birthday, Browsed, Enters, Ordered, SinceLastOrder
 from shared.shop import DAY, Shop
 from tests.oracle.acceptance import Taken
 from tests.oracle.answers import Decided, Moved

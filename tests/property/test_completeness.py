@@ -16,7 +16,7 @@ from services.trigger_engine.fold import TriggerFold
 from shared.contract.broadcasts import PolicyPublished, SourceCompleted, Tick
 from shared.contract.codec import decode_front, encode
 from shared.engine.fold.fold import Fold
-from shared.language.policy import parse_policy
+from shared.language.check import parse_policy
 from shared.shop import DAY
 from tests.oracle.answers import Answer, Decided
 from tests.property.test_oracle_agrees import _differences, _services

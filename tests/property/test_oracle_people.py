@@ -13,14 +13,15 @@ from services.profile import handover
 from services.profile.state import State
 from services.trigger_engine import logic
 from services.trigger_engine.arbitration import Here
-from services.trigger_engine.rules import compile_policy
-from services.trigger_engine.state import Candidate, Facts, Use
+from services.trigger_engine.state import Candidate, Use
 from services.trigger_engine.state import State as TriggerState
 from shared.contract import topics
 from shared.contract.public_records import CandidateDecided
 from shared.engine.identity import linking
 from shared.instants import parse_zone
-from shared.language.policy import parse_policy
+from shared.language.check import parse_policy
+from shared.language.compile import compile_policy
+from shared.language.facts import Facts
 from shared.shop import DAY
 from tests.oracle import outputs
 from tests.oracle.checkers import report

@@ -13,7 +13,6 @@ from services.profile.fold import ProfileFold
 from services.segmenter.fold import SegmenterFold
 from services.segmenter.state import Customer
 from services.trigger_engine.fold import TriggerFold
-from services.trigger_engine.state import Facts
 from services.trigger_engine.state import State as Decided
 from shared.contract import topics
 from shared.contract.broadcasts import Checkpoint, ResyncRequested
@@ -23,6 +22,7 @@ from shared.contract.facts import PageViewed
 from shared.engine.fold.fold import Context, Fold
 from shared.engine.step import partition
 from shared.engine.step.partition import Partition
+from shared.language.facts import Facts
 from tests.property.test_oracle_agrees import _differences as disagreements
 from tests.support.random_log import random_log
 from tests.support.world import World

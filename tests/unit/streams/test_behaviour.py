@@ -19,7 +19,7 @@ from shared.engine.state import in_force as engine
 from shared.engine.state.head import PARTITION_KEY
 from shared.engine.step.partition import Partition
 from shared.instants import parse_zone
-from shared.language.policy import parse_policy
+from shared.language.check import parse_policy
 from tests.support.tally import Tally, TallyFold
 from tests.support.world import Stored
 

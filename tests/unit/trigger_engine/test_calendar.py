@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.trigger_engine.calendar import instants_of, is_quiet, minute_of_day, next_birthday, quiet_until, zone_or
 from shared.instants import format_instant, parse_zone
+from shared.language.calendar import instants_of, is_quiet, minute_of_day, next_birthday, quiet_until, zone_or
 from tests.unit.trigger_engine.story import HOUR, at
 
 SHANGHAI = parse_zone("Asia/Shanghai")

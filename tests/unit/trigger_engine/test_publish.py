@@ -9,7 +9,7 @@ import pytest
 
 import services.trigger_engine
 from services.trigger_engine.publish import read_policy_file
-from shared.language.policy import parse_policy
+from shared.language.check import parse_policy
 from tests.unit.trigger_engine.story import REMINDER, policy, rule
 
 DEFAULT = Path(services.trigger_engine.__file__).parent / "policies" / "default.yaml"
