@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 
@@ -19,6 +21,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """Needs the database's schema."""
     shared: bool = False
     """Several processes may share its work."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """Another program for a step: `python -m` MODULE ARGUMENTS runs in the place of the step's own."""
+
+    module: str
+    arguments: tuple[str, ...] = ()
 
 
 MIGRATE = "migrate"
@@ -48,12 +57,17 @@ class PlanError(ValueError):
 
 def chosen(names: tuple[str, ...]) -> list[Step]:
     """The steps for these services in start order, with the migration where one of them needs the schema."""
-    unknown = sorted(set(names) - set(ALL))
-    if unknown:
-        raise PlanError(f"services: {', '.join(unknown)} unknown; there are {', '.join(ALL)}")
+    require_known("services", names)
     steps = [step for step in PLAN if step.name in names]
     needed = any(step.database for step in steps)
     return [step for step in PLAN if step in steps or (step.name == MIGRATE and needed)]
+
+
+def require_known(kind: str, names: Iterable[str]) -> None:
+    """PlanError unless each name is one of the plan; the message begins with `kind`."""
+    unknown = sorted(set(names) - set(ALL))
+    if unknown:
+        raise PlanError(f"{kind}: {', '.join(unknown)} unknown; there are {', '.join(ALL)}")
 
 
 def another(name: str) -> Step:

@@ -19,7 +19,7 @@ from deploy.stack import ports
 from deploy.stack.environment import PORTS, Addresses, environment, interpreter
 from deploy.stack.kafka import Kafka
 from deploy.stack.keys import Secrets, ensure
-from deploy.stack.plan import CLOCK, Step, another, chosen
+from deploy.stack.plan import CLOCK, Entry, Step, another, chosen, require_known
 from deploy.stack.postgres import Postgres
 from deploy.stack.supervisor import Service, StartError, Supervisor
 from shared.private_files import create_private
@@ -39,6 +39,7 @@ class Stack:
         services: Sequence[str] = (),
         scenario: bool = False,
         env: Mapping[str, str] | None = None,
+        entry: Mapping[str, Entry] | None = None,
         cache: Path = CACHE,
         durable: bool = True,
         brief: bool = False,
@@ -47,12 +48,15 @@ class Stack:
         """Nothing is started yet; what is kept stays in `directory`.
 
         `services` are names of deploy/stack/plan.py; `env` may replace parts of the environment made here;
+        `entry`: name of a service → the program that runs in its place; PlanError if a name is none of the plan;
         `durable=False` spares the database its fsync and removes its data at the end; `brief`: the broker is for a minute or two (tests).
         """
         self.directory = directory.resolve()
         self._steps = chosen(tuple(services))
         self._scenario = scenario
         self._extra = dict(env or {})
+        self._entry = dict(entry or {})
+        require_known("entry", self._entry)
         self._nodes = nodes
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("HUITOU_")}
         inherited["PYTHONUNBUFFERED"] = "1"  # a line that sits in a buffer is lost with a kill
@@ -170,11 +174,11 @@ class Stack:
         else:
             await self.supervisor.start(service)
 
-    @staticmethod
-    def _service(step: Step, name: str, env: Mapping[str, str]) -> Service:
+    def _service(self, step: Step, name: str, env: Mapping[str, str]) -> Service:
+        program = self._entry.get(step.name, step)
         return Service(
             name=name,
-            argv=(interpreter(env), "-m", step.module, *step.arguments),
+            argv=(interpreter(env), "-m", program.module, *program.arguments),
             env=env,
             ready=None if step.port is None else _answers(f"http://{ports.HOST}:{env[step.port]}/"),
             cwd=ROOT,
