@@ -17,7 +17,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.runtime ## the whole product with a seeded shop (HEADLESS=1: unattended; DATA=online_retail: real orders)
-	@$(BIN)/python -m deploy.demo
+	@$(BIN)/python -m tests.demo
 
 up: $(VENV)/.runtime ## the whole product, empty, until Ctrl-C
 	@$(BIN)/python -m deploy.stack up

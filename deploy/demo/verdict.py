@@ -1,12 +1,12 @@
-"""The end of a run: everything at rest, the oracle's answer beside the chain's, written down; judges, changes nothing."""
+"""The end of a run: everything at rest, its counts, and the form of a verdict, which a judge gives; compares nothing itself."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 import msgspec
@@ -15,13 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.demo.scenario import Scenario
 from shared import clock
-from shared.contract.topics import CUSTOMER_EVENTS, PROFILE_UPDATES, SEGMENT_UPDATES
 from shared.shop import Shop
-from tests.oracle.answers import Answer
-from tests.oracle.checkers import Report, report
-from tests.oracle.fold import fold_log
-from tests.oracle.observe import Place, observe
-from tests.oracle.reader import by_partition, read_topic
 
 IN_FLIGHT = ("pending", "sending", "unknown", "awaiting_staff")
 """The sandbox's staff confirm by themselves after a while (HUITOU_SANDBOX_CONFIRM_AFTER_MS)."""
@@ -50,6 +44,29 @@ class Verdict(msgspec.Struct, frozen=True):
     checks: dict[str, dict[str, Any]]
 
 
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """A verdict, and where real orders were lived their known figures."""
+
+    verdict: Verdict
+    known: Mapping[str, Any] = {}
+    """`figures` (name → expected, got), `differences` (name → expected, got), number of `customers`; empty without a file."""
+
+    @property
+    def ok(self) -> bool:
+        """Nothing differs."""
+        return self.verdict.ok and not self.known.get("differences")
+
+
+class Judge(Protocol):
+    """Compares a stack with what its log must have led to."""
+
+    async def __call__(self, scenario: Scenario, shop: Shop, *, epoch_ms: int, file: Path | None) -> Findings:
+        """The findings about a scenario whose stack is at rest.
+
+        `epoch_ms`: logical time between two cuts; `file`: online_retail.csv.gz, if its orders were lived.
+        """
+
+
 async def outbox_states(database_url: str) -> dict[str, int]:
     """State → commands in the notifier's outbox."""
     engine = create_async_engine(database_url)
@@ -75,26 +92,6 @@ async def at_rest(scenario: Scenario, *, within: float = 180.0) -> None:
         await asyncio.sleep(0.5)
 
 
-async def judge(
-    scenario: Scenario, shop: Shop, *, epoch_ms: int, planted: Collection[Place] = frozenset()
-) -> tuple[Verdict, Answer, Report]:
-    """Fold the log by the oracle and compare with what the services and the sandbox say; `planted` as for `observe`."""
-    kafka = scenario.stack.kafka
-    log, *inner = [
-        by_partition(
-            record
-            for record in await read_topic(kafka, topic.name)
-            if (topic.name, record.partition, record.offset) not in planted
-        )
-        for topic in (CUSTOMER_EVENTS, PROFILE_UPDATES, SEGMENT_UPDATES)
-    ]
-    answer = await asyncio.to_thread(fold_log, log, shop, epoch_ms=epoch_ms, scenario=True, inner=inner)
-    accepted = await accepted_by_command(scenario.stack.sandbox_url)
-    found = report(answer, await observe(kafka, acked=frozenset(scenario.acked), accepted=accepted, planted=planted))
-    states = await outbox_states(scenario.stack.database_url)
-    return _verdict(scenario, answer, found, states, accepted), answer, found
-
-
 async def accepted_by_command(sandbox_url: str) -> dict[str, int]:
     """Command id → messages that the sandbox accepted."""
     async with httpx2.AsyncClient(base_url=sandbox_url, timeout=60.0, trust_env=False) as client:
@@ -103,30 +100,6 @@ async def accepted_by_command(sandbox_url: str) -> dict[str, int]:
     for commands in channels.values():
         counts.update(commands)
     return dict(counts)
-
-
-def _verdict(
-    scenario: Scenario, answer: Answer, found: Report, states: dict[str, int], accepted: dict[str, int]
-) -> Verdict:
-    people = [one for one in answer.customers.values() if one.steps]
-    decisions: dict[str, Counter[str]] = defaultdict(Counter)
-    for one in people:
-        for decision in one.decisions:
-            decisions[decision.rule][decision.reason] += 1
-    return Verdict(
-        ok=found.ok,
-        events=scenario.posted,
-        customers=len(people),
-        orders=sum(one.profile.orders for one in people),
-        commands=dict(sorted(Counter(command.rule for one in people for command in one.commands).items())),
-        decisions={rule: dict(sorted(reasons.items())) for rule, reasons in sorted(decisions.items())},
-        classes=dict(sorted(Counter(one.segments.rfm for one in people).items())),
-        stages=dict(sorted(Counter(one.segments.lifecycle for one in people).items())),
-        outbox=dict(sorted(states.items())),
-        accepted=sum(accepted.values()),
-        duplicates=sum(count - 1 for count in accepted.values()),
-        checks={check.name: msgspec.to_builtins(check) for check in found.checks},
-    )
 
 
 def write(result: object, name: str, root: Path) -> Path:

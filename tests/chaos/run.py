@@ -12,7 +12,7 @@ import msgspec
 from deploy.demo import plays, retail, shop
 from deploy.demo.people import introduction
 from deploy.demo.scenario import Event
-from deploy.demo.verdict import Verdict, at_rest, judge
+from deploy.demo.verdict import Verdict, at_rest
 from deploy.stack.stack import CACHE, Stack, emptied
 from shared import clock
 from shared.contract import topics
@@ -27,6 +27,7 @@ from tests.chaos.patience import PatientScenario
 from tests.chaos.plan import MOST_STEPS, SERVICES, STEP_MS, STEPS_PER_SECOND, VICTIMS, Plan
 from tests.chaos.schedule import length, schedule
 from tests.chaos.workload import Workload, workload
+from tests.demo.judge import judge
 from tests.oracle import outputs
 from tests.oracle.answers import Answer
 from tests.oracle.reader import LogRecord, read_topic

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.demo.imports import gates
+from tests.demo.imports import gates
 from tests.support.stack import jar_cache
 
 pytestmark = [pytest.mark.data, pytest.mark.timeout(300)]

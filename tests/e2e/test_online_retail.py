@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.demo.imports import run_a
+from tests.demo.imports import run_a
 from tests.support.stack import jar_cache
 
 pytestmark = [pytest.mark.data, pytest.mark.timeout(900)]

@@ -1,6 +1,6 @@
 """Run A: the whole Online Retail file imported through the chain, and the proof that each import gate alone suffices.
 
-`python -m deploy.demo.imports` runs both and prints expected beside got; the exit code says whether all is exact.
+`python -m tests.demo.imports` runs both and prints expected beside got; the exit code says whether all is exact.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from deploy.stack.stack import CACHE, emptied
 from shared import clock
 from shared.contract.topics import OUTREACH_COMMANDS
 from shared.instants import format_instant, parse_instant
+from tests.demo.known_figures import compare
 from tests.oracle.reader import read_topic
 
 BEFORE = parse_instant("2011-12-09T23:50:00Z")
@@ -61,7 +62,7 @@ async def run_a(directory: Path, file: Path, *, returns: bool = False, kills: in
         await scenario.settled(groups=CHAIN)
         await scenario.tick(retail.AS_OF)
         await at_rest(scenario)
-        compared = await retail.compare(stack, file, returns=returns)
+        compared = await compare(stack, file, returns=returns)
         return Imported(*await _outreach(scenario), compared, seconds)
 
 
