@@ -7,6 +7,7 @@ import csv
 import gzip
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +17,7 @@ import msgspec
 
 from deploy.demo.people import event, introduction, person
 from deploy.demo.scenario import Event, Scenario
+from deploy.stack.plan import Entry
 from deploy.stack.stack import CACHE, Stack
 from services.ingest.identifiers import Identifier, Kind, Pepper, identify
 from services.ingest.imports.jobs import Jobs
@@ -79,9 +81,14 @@ def environment(directory: Path) -> dict[str, str]:
 
 
 def stack(
-    directory: Path, *, services: tuple[str, ...] = SERVICES, cache: Path = CACHE, brief: bool = False, **env: str
+    directory: Path,
+    *,
+    services: tuple[str, ...] = SERVICES,
+    cache: Path = CACHE,
+    brief: bool = False,
+    entry: Mapping[str, Entry] | None = None,
 ) -> Stack:
-    """A fresh stack on the scenario clock."""
+    """A fresh stack on the scenario clock; `entry` as for Stack."""
     return Stack(
         directory=directory,
         services=services,
@@ -89,7 +96,8 @@ def stack(
         durable=False,
         brief=brief,
         cache=cache,
-        env=environment(directory) | env,
+        env=environment(directory),
+        entry=entry,
     )
 
 

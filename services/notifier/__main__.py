@@ -7,11 +7,18 @@ import sys
 import uvloop
 
 from services.notifier.app import run
+from services.notifier.guards import ALL_ON, Off
 from services.notifier.settings import NotifierSettings
 from shared import collector, log, usage
 
-if __name__ == "__main__":
+
+def main(*, off: Off = ALL_ON) -> None:
+    """Run until SIGTERM or SIGINT; `off`: guards that a test takes out."""
     usage.answer("services.notifier", "sends what was commanded, once", {}, sys.argv[1:])
     log.setup()
     collector.calm()
-    uvloop.run(run(NotifierSettings()))
+    uvloop.run(run(NotifierSettings(), off=off))
+
+
+if __name__ == "__main__":
+    main()

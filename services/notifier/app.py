@@ -11,6 +11,7 @@ from services.notifier.bell import Bell, keep_turning
 from services.notifier.channels.contract import Channel, ChannelName
 from services.notifier.channels.templates import TemplateBook
 from services.notifier.contacts import Writer
+from services.notifier.guards import ALL_ON, Off
 from services.notifier.lookout import Lookout
 from services.notifier.outbox import Outbox
 from services.notifier.providers import open_channels, read_providers
@@ -34,8 +35,11 @@ RECONCILE_EACH = 4
 PUBLISH_IDLE_S = 0.1
 
 
-async def run(settings: NotifierSettings) -> None:
-    """Send until SIGTERM or SIGINT; then finish what has begun and bring the last facts to the broker."""
+async def run(settings: NotifierSettings, *, off: Off = ALL_ON) -> None:
+    """Send until SIGTERM or SIGINT; then finish what has begun and bring the last facts to the broker.
+
+    `off`: guards that a test takes out.
+    """
     bell = Bell()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -45,7 +49,7 @@ async def run(settings: NotifierSettings) -> None:
     writer = Writer(keyring, TemplateBook(settings.sources(), providers.templates()))
     channels = open_channels(providers, settings.reach())
     connections = 2 * settings.workers * max(len(channels), 1) + 4
-    store = Store.connect(settings.database_url, connections=connections, guards_off=settings.guards_off)
+    store = Store.connect(settings.database_url, connections=connections, off=off)
     client = producer(settings.kafka)
     await client.start()
     try:
@@ -58,6 +62,7 @@ async def run(settings: NotifierSettings) -> None:
             writer=writer,
             publisher=Publisher(store, client),
             keyring=keyring,
+            off=off,
         )
     finally:
         await client.stop()
@@ -77,9 +82,10 @@ async def serve(
     publisher: Publisher,
     keyring: Keyring,
     idle_s: float = IDLE_S,
+    off: Off = ALL_ON,
 ) -> None:
     """All loops on these ports, until the bell stops."""
-    outbox = Outbox(store, settings.limits(), scenario=settings.scenario)
+    outbox = Outbox(store, settings.limits(off), scenario=settings.scenario)
     reader = Reader(consumer, outbox, seal=keyring.seal_bytes, restored=settings.restored)
     reconciler = Reconciler(outbox, channels, writer, look_up_s=settings.send_seconds)
     LOG.info("notifier starts", channels=",".join(sorted(channels)), workers=settings.workers)

@@ -9,6 +9,7 @@ from pydantic import Field, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.notifier.channels.templates import TemplateSources, builtin_sources, read_sources
+from services.notifier.guards import ALL_ON, Guard, Off
 from services.notifier.providers import Reach
 from services.notifier.state import Limits
 
@@ -58,21 +59,14 @@ class NotifierSettings(BaseSettings):
     """Send a service message in doubt once more, flagged, where the provider cannot be asked."""
     restored: Literal["refuse", "skip"] = "refuse"
     """When the database is behind the broker: refuse to start, or leave out the commands in between."""
-    gates_off: str = ""
-    """"expired" lets commands go after their send_by: only for tests that prove each gate against imports."""
-    guards_off: str = ""
-    """Guards taken out, by comma: ledger (what was served before goes again), lease (claims what another is sending).
-    Only for fault tests that must see duplicates; production would send twice."""
-    naive_send: bool = False
-    """Never admit a doubt. Only for tests that must see duplicates; production would send twice."""
 
     @property
     def send_seconds(self) -> float:
         """Longest time of one send: well inside the lease."""
         return self.lease_seconds * 2 / 3
 
-    def limits(self) -> Limits:
-        """The state machine's durations."""
+    def limits(self, off: Off = ALL_ON) -> Limits:
+        """The state machine's durations; `off`: guards that a test takes out."""
         return Limits(
             lease=_ms(self.lease_seconds),
             quiet=_ms(self.quiet_seconds),
@@ -82,8 +76,8 @@ class NotifierSettings(BaseSettings):
             staff_poll=_ms(self.staff_poll_seconds),
             staff_wait=_ms(self.staff_wait_seconds),
             resend_service=self.resend_service,
-            expiry="expired" not in self.gates_off.split(","),
-            naive=self.naive_send,
+            expiry=Guard.EXPIRY not in off,
+            naive=Guard.DOUBT in off,
         )
 
     def reach(self) -> Reach:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from services.notifier.facts import Publication
+from services.notifier.guards import ALL_ON, Guard, Off
 from services.notifier.rows import Receipt, db_now, row_columns, row_of
 from services.notifier.silence import reason_of_silence
 from services.notifier.state import Checks, Move, Row, State
@@ -36,15 +37,15 @@ PUBLISHER_LOCK = 0x4855_4954_4F56
 class Store:
     """Gives transactions."""
 
-    def __init__(self, engine: AsyncEngine, *, guards_off: frozenset[str] = frozenset()) -> None:
-        self._engine, self._off = engine, guards_off
+    def __init__(self, engine: AsyncEngine, *, off: Off = ALL_ON) -> None:
+        self._engine, self._off = engine, off
 
     @classmethod
-    def connect(cls, database_url: str, *, connections: int, guards_off: str = "") -> Store:
-        """A store with a pool of this many connections; opens none yet. `guards_off`: see NotifierSettings."""
+    def connect(cls, database_url: str, *, connections: int, off: Off = ALL_ON) -> Store:
+        """A store with a pool of this many connections; opens none yet. `off`: guards that a test takes out."""
         # An error of the database is logged, and must not show what it was about.
         engine = create_async_engine(database_url, pool_size=connections, max_overflow=0, hide_parameters=True)
-        return cls(engine, guards_off=frozenset(guards_off.split(",")))
+        return cls(engine, off=off)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Transaction]:
@@ -60,9 +61,9 @@ class Store:
 class Transaction:
     """The statements that workers, reconciler and publisher make inside one transaction."""
 
-    def __init__(self, connection: AsyncConnection, guards_off: frozenset[str] = frozenset()) -> None:
-        self.connection, self._off = connection, guards_off
-        self._free = [State.PENDING, State.SENDING] if "lease" in guards_off else [State.PENDING]
+    def __init__(self, connection: AsyncConnection, off: Off = ALL_ON) -> None:
+        self.connection, self._off = connection, off
+        self._free = [State.PENDING, State.SENDING] if Guard.LEASE in off else [State.PENDING]
 
     async def logical_now(self) -> int:
         """The largest `decided_at` that was read so far."""
@@ -125,7 +126,7 @@ class Transaction:
         ]
         entered = insert(send_ledger).values(rows).on_conflict_do_nothing().returning(send_ledger.c.command_id)
         free = frozenset(await self.connection.scalars(entered))
-        return free if "ledger" not in self._off else frozenset(command.command_id for command in commands)
+        return free if Guard.LEDGER not in self._off else frozenset(command.command_id for command in commands)
 
     async def lease(self, commands: Collection[str], *, lease_ms: int) -> None:
         """Mark locked pending commands as being sent, each with its next attempt."""

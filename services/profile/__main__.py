@@ -9,6 +9,7 @@ import uvloop
 
 from services.profile.fold import ProfileFold
 from shared import log, usage
+from shared.engine.fold.rules import ALL_ON, Off
 from shared.engine.host.announce import REQUESTS, announce
 from shared.engine.host.commands import run_service
 from shared.engine.host.settings import EngineSettings
@@ -20,8 +21,8 @@ COMMANDS: Final = {
 }
 
 
-def main() -> None:
-    """Run until SIGTERM or SIGINT."""
+def main(*, off: Off = ALL_ON) -> None:
+    """Run until SIGTERM or SIGINT; `off`: rules that a test takes out."""
     usage.answer("services.profile", "runs the profile aggregator", COMMANDS, sys.argv[1:])
     settings = EngineSettings()
     if sys.argv[1:] and sys.argv[1] in REQUESTS:
@@ -29,7 +30,7 @@ def main() -> None:
         uvloop.run(announce(settings.kafka, sys.argv[1]))
         return
     shop = settings.shop()
-    run_service(lambda _: ProfileFold(shop, scenario=settings.scenario), settings, sys.argv[1:])
+    run_service(lambda _: ProfileFold(shop, scenario=settings.scenario), settings, sys.argv[1:], off=off)
 
 
 if __name__ == "__main__":

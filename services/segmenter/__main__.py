@@ -12,6 +12,7 @@ import uvloop
 from services.segmenter.cut_maker_app import run_cut_maker
 from services.segmenter.fold import SegmenterFold
 from shared import log, usage
+from shared.engine.fold.rules import ALL_ON, Off
 from shared.engine.host.commands import run_service
 from shared.engine.host.settings import EngineSettings
 
@@ -21,8 +22,8 @@ COMMANDS: Final = {
 }
 
 
-def main() -> None:
-    """Run until SIGTERM or SIGINT."""
+def main(*, off: Off = ALL_ON) -> None:
+    """Run until SIGTERM or SIGINT; `off`: rules that a test takes out."""
     usage.answer("services.segmenter", "runs the segmenter", COMMANDS, sys.argv[1:])
     settings = EngineSettings()
     if sys.argv[1:] == ["cuts"]:
@@ -31,7 +32,10 @@ def main() -> None:
         return
     shop = settings.shop()
     run_service(
-        lambda partition: SegmenterFold(shop, epoch_ms=settings.epoch_ms, partition=partition), settings, sys.argv[1:]
+        lambda partition: SegmenterFold(shop, epoch_ms=settings.epoch_ms, partition=partition),
+        settings,
+        sys.argv[1:],
+        off=off,
     )
 
 

@@ -12,6 +12,7 @@ import uvloop
 from services.trigger_engine.fold import TriggerFold
 from services.trigger_engine.publish import publish_policy, read_policy_file
 from shared import log, usage
+from shared.engine.fold.rules import ALL_ON, Off
 from shared.engine.host.commands import run_service
 from shared.engine.host.settings import EngineSettings
 
@@ -21,8 +22,8 @@ COMMANDS: Final = {
 }
 
 
-def main() -> None:
-    """Run until SIGTERM or SIGINT."""
+def main(*, off: Off = ALL_ON, gates_off: frozenset[str] = frozenset()) -> None:
+    """Run until SIGTERM or SIGINT; `off`: rules, `gates_off`: gates against imports, that a test takes out."""
     usage.answer("services.trigger_engine", "runs the trigger engine", COMMANDS, sys.argv[1:])
     publish = _publish_parser().parse_args(sys.argv[2:]) if sys.argv[1:2] == ["publish"] else None
     settings = EngineSettings()
@@ -31,8 +32,7 @@ def main() -> None:
         uvloop.run(publish_policy(settings.kafka, read_policy_file(publish.file)))
         return
     shop = settings.shop()
-    gates_off = frozenset(gate for gate in settings.gates_off.split(",") if gate)
-    run_service(lambda _: TriggerFold(shop, gates_off=gates_off), settings, sys.argv[1:])
+    run_service(lambda _: TriggerFold(shop, gates_off=gates_off), settings, sys.argv[1:], off=off)
 
 
 def _publish_parser() -> argparse.ArgumentParser:

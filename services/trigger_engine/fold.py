@@ -33,7 +33,7 @@ _decode = msgspec.msgpack.Decoder(State).decode
 
 
 class TriggerFold:
-    """The fold of one partition. `gates_off` ("import", "age") exists only to prove what those gates stop."""
+    """The fold of one partition. `gates_off` (import, age, expired): gates that a test takes out."""
 
     name = "trigger_engine"
     input = SEGMENT_UPDATES.name

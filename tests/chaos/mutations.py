@@ -5,8 +5,6 @@ Some guards stand behind others and are harmless to lose alone; a mutation takes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 from shared.engine.fold.rules import Rule
@@ -20,9 +18,10 @@ ENGINE = ("profile", "segmenter")
 
 
 class Mutation(msgspec.Struct, frozen=True):
-    """What is told to the services, what must be seen of it, and the plan that shows it."""
+    """What is taken out of the services, what must be seen of it, and the plan that shows it."""
 
-    env: Mapping[str, str]
+    off: tuple[str, ...]
+    """Words of tests/support/unguarded.py."""
     shows: tuple[str, ...]
     """Beginnings of what turns red; anything else red proves nothing about this guard."""
     plan: Plan
@@ -34,28 +33,28 @@ def _short(**more: object) -> Plan:
 
 MUTATIONS: dict[str, Mutation] = {
     "fence": Mutation(
-        {"HUITOU_RULES_OFF": "FENCE"},
+        ("FENCE",),
         ("S ", "C "),
         _short(faults=("lost-answer", "repeat") * 2, events=2_000, victims=ENGINE),
     ),
     "order": Mutation(
-        {"HUITOU_RULES_OFF": "EMIT_FIRST"},
+        ("EMIT_FIRST",),
         ("D ",),
         _short(faults=("lost-answer",) * 4, events=2_000, victims=ENGINE),
     ),
     "position": Mutation(
-        {"HUITOU_RULES_OFF": "COMMIT_LAST,CHANGELOG_POSITION"},
+        ("COMMIT_LAST", "CHANGELOG_POSITION"),
         ("D ",),
         _short(faults=("lost-answer",) * 4, events=2_000, victims=ENGINE),
     ),
-    "ledger": Mutation({"HUITOU_GUARDS_OFF": "ledger"}, ("P ",), _short(faults=("lag", "replay"), victims=("segmenter",))),
+    "ledger": Mutation(("LEDGER",), ("P ",), _short(faults=("lag", "replay"), victims=("segmenter",))),
     "lease": Mutation(
-        {"HUITOU_GUARDS_OFF": "lease"}, ("P ",), _short(faults=("lag",), victims=("segmenter",), spoiled=HANGING, hang_ms=1_500)
+        ("LEASE",), ("P ",), _short(faults=("lag",), victims=("segmenter",), spoiled=HANGING, hang_ms=1_500)
     ),
-    "age": Mutation({"HUITOU_GATES_OFF": "import,age,expired"}, ("C ",), _short(faults=("kill",), kills=2)),
-    "dead-letters": Mutation({"HUITOU_RULES_OFF": "POISON"}, ("no rest",), _short(faults=("poison",), rest_within=15.0)),
+    "age": Mutation(("import", "age", "expired", "EXPIRY"), ("C ",), _short(faults=("kill",), kills=2)),
+    "dead-letters": Mutation(("POISON",), ("no rest",), _short(faults=("poison",), rest_within=15.0)),
     "naive-send": Mutation(
-        {"HUITOU_NAIVE_SEND": "1"}, ("P ",), _short(faults=("lag",), victims=("segmenter",), spoiled=DOUBTFUL)
+        ("DOUBT",), ("P ",), _short(faults=("lag",), victims=("segmenter",), spoiled=DOUBTFUL)
     ),
 }  # fmt: skip
 
@@ -64,13 +63,13 @@ def mutated(name: str) -> Plan:
     """The run for a mutation, or for rules of the engine by their own names (`FENCE,MARKS`)."""
     if name in MUTATIONS:
         mutation = MUTATIONS[name]
-        return msgspec.structs.replace(mutation.plan, name=f"without {name}", env=mutation.env)
+        return msgspec.structs.replace(mutation.plan, name=f"without {name}", off=mutation.off)
     unknown = [rule for rule in name.split("+") if rule not in Rule.__members__]
     if unknown:
         known = ", ".join([*MUTATIONS, *Rule.__members__])
         raise ValueError(f"MUTATION: {', '.join(unknown)} unknown; there are {known}")
     plan = MUTATIONS["fence"].plan
-    return msgspec.structs.replace(plan, name=f"without {name}", env={"HUITOU_RULES_OFF": name.replace("+", ",")})
+    return msgspec.structs.replace(plan, name=f"without {name}", off=tuple(name.split("+")))
 
 
 def survived(plan: Plan, run: Run) -> bool:

@@ -46,8 +46,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How long a provider hangs that does."""
     mutation: bool = False
     """A guard is taken out: the run must turn red."""
+    off: tuple[str, ...] = ()
+    """What is taken out of the services (tests/support/unguarded.py)."""
     env: Mapping[str, str] = {}
-    """Reaches every service: mutations and the host go there."""
+    """Reaches every service: the host goes there."""
     rest_within: float = 240.0
     """Seconds in which the chain must come to rest after the season."""
     reproduce: str = ""

@@ -31,6 +31,7 @@ from tests.demo.judge import judge
 from tests.oracle import outputs
 from tests.oracle.answers import Answer
 from tests.oracle.reader import LogRecord, read_topic
+from tests.support.unguarded import entries
 
 CALM_LAG = 1_000
 """Records of lag below which the chain has recovered."""
@@ -88,6 +89,7 @@ async def run(directory: Path, plan: Plan, say: Say, *, cache: Path = CACHE) -> 
         brief=plan.kills < BRIEF_BELOW,
         cache=cache,
         env=ENVIRONMENT | dict(plan.env),
+        entry=entries(plan.off),
         nodes=plan.nodes,
     )
     async with stack, PatientScenario(stack) as scenario:

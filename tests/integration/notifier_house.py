@@ -126,12 +126,12 @@ class House:
         )
 
     @asynccontextmanager
-    async def notifier(self, more: Mapping[str, str] | None = None) -> AsyncIterator[Process]:
-        """A running process, ended politely afterwards if it still lives."""
+    async def notifier(self, more: Mapping[str, str] | None = None, *, off: str = "") -> AsyncIterator[Process]:
+        """A running process, without the guards of `off`, ended politely afterwards if it still lives."""
         log = (self.directory / "notifier.log").open("ab")
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "services.notifier"),
+            *("-m", *(("tests.support.unguarded", "notifier", "--off", off) if off else ("services.notifier",))),
             cwd=ROOT,
             env=self.environment(more or {}),
             stdout=log,

@@ -60,13 +60,15 @@ class Process:
         env = {
             **os.environ,
             "HUITOU_KAFKA": bootstrap,
-            "HUITOU_RULES_OFF": off,
             "HUITOU_SESSION": str(session),
         }
         if instance:
             env["HUITOU_INSTANCE"] = instance
         self._process = subprocess.Popen(
-            [interpreter(env), "-m", "tests.support.tally_worker"], env=env, stderr=subprocess.PIPE, text=True
+            [interpreter(env), "-m", "tests.support.tally_worker", *(("--off", off) if off else ())],
+            env=env,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def kill(self) -> str:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from services.notifier.guards import Guard
 from shared.contract.commands import SendMessage
 from shared.contract.facts import CustomerFact
 from shared.contract.topics import CUSTOMER_EVENTS
@@ -56,7 +57,7 @@ async def test_with_naive_sending_the_same_faults_make_duplicates(house: House) 
     house.sandbox.sandbox.faults.load("sms", script(0, **AMBIGUOUS))
     await house.order(commands)
 
-    async with house.notifier({"HUITOU_NAIVE_SEND": "true"}):
+    async with house.notifier(off=Guard.DOUBT.name):
         await house.until(commands, OPEN, seconds=30)
 
     assert max(_accepted(house, commands).values()) > 1

@@ -1,10 +1,12 @@
-"""`python -m tests.support.tally_worker`: the tally on a real host (HUITOU_HOST), as a process that tests may kill."""
+"""`python -m tests.support.tally_worker [--off FENCE,…]`: the tally on a real host (HUITOU_HOST), as a process that tests may kill."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +43,10 @@ class TallyHost(KafkaHost):
 
 def main() -> None:
     log.setup()
-    off = frozenset(Rule[name] for name in os.environ.get("HUITOU_RULES_OFF", "").split(",") if name)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--off", default="")
+    given, sys.argv[1:] = parser.parse_known_args()  # the rest is for Faust's own command line
+    off = frozenset(Rule[name] for name in given.off.split(",") if name)
     session, snapshots = float(os.environ.get("HUITOU_SESSION", "10")), os.environ.get("HUITOU_SNAPSHOTS")
     settings = HostSettings(
         bootstrap=os.environ["HUITOU_KAFKA"],
@@ -50,13 +55,12 @@ def main() -> None:
         heartbeat=session / 4,
         scenario=True,
         snapshots=Path(snapshots) if snapshots else None,
-        off=off,
     )
     fold = BrokenFold if os.environ.get("HUITOU_TALLY") == "broken" else TallyFold
     if os.environ.get("HUITOU_HOST") == "faust":
-        run_host("faust", lambda _: fold(), settings, seal=lambda *_: "c2VhbGVk")
+        run_host("faust", lambda _: fold(), settings, seal=lambda *_: "c2VhbGVk", off=off)
     else:
-        uvloop.run(_run(TallyHost(lambda _: fold(), settings, seal=lambda *_: "c2VhbGVk")))
+        uvloop.run(_run(TallyHost(lambda _: fold(), settings, seal=lambda *_: "c2VhbGVk", off=off)))
 
 
 async def _run(host: TallyHost) -> None:

@@ -12,16 +12,22 @@ import uvloop
 
 from shared import log
 from shared.engine.fold.fold import Fold
+from shared.engine.fold.rules import ALL_ON, Off
 from shared.engine.host.settings import EngineSettings
 from shared.engine.host.worker import run_worker
 from shared.engine.recovery.cluster import KafkaCluster
 from shared.engine.recovery.rebuild import Rebuilder
 
 
-def run_service(make_fold: Callable[[int], Fold[Any]], settings: EngineSettings, arguments: Sequence[str]) -> None:
-    """Without arguments the worker until SIGTERM or SIGINT; `rebuild --from DIRECTORY [--verify]` ends with 1 on differences."""
+def run_service(
+    make_fold: Callable[[int], Fold[Any]], settings: EngineSettings, arguments: Sequence[str], *, off: Off = ALL_ON
+) -> None:
+    """Without arguments the worker until SIGTERM or SIGINT; `rebuild --from DIRECTORY [--verify]` ends with 1 on differences.
+
+    `off`: rules that a test takes out of the worker.
+    """
     if not arguments:
-        run_worker(make_fold, settings)
+        run_worker(make_fold, settings, off=off)
         return
     parser = argparse.ArgumentParser(prog=f"python -m services.{make_fold(0).name}")
     rebuild = parser.add_subparsers(required=True).add_parser("rebuild", help="state anew from snapshot and tail")

@@ -21,7 +21,7 @@ from shared import clock
 from shared.contract.topics import PARTITIONS
 from shared.engine.fold.batch import Batch
 from shared.engine.fold.fold import Fold
-from shared.engine.fold.rules import BrokenInvariantError
+from shared.engine.fold.rules import ALL_ON, BrokenInvariantError, Off
 from shared.engine.host.kafka_host import FATAL, MAX_RECORDS, HostSettings
 from shared.engine.host.rounds import Rounds
 from shared.engine.recovery.cluster import KafkaCluster
@@ -55,7 +55,9 @@ class _App(faust.App):  # type: ignore[misc]  # as above
 class FaustHost:
     """Runs one fold per assigned partition; `app` is the Faust application."""
 
-    def __init__(self, make_fold: Callable[[int], Fold[Any]], settings: HostSettings, *, seal: Seal) -> None:
+    def __init__(
+        self, make_fold: Callable[[int], Fold[Any]], settings: HostSettings, *, seal: Seal, off: Off = ALL_ON
+    ) -> None:
         self.rounds = Rounds(
             make_fold,
             KafkaCluster(settings.bootstrap),
@@ -63,7 +65,7 @@ class FaustHost:
             commit=_left_to_faust,
             scenario=settings.scenario,
             snapshots=settings.snapshots,
-            off=settings.off,
+            off=off,
         )
         self._met: set[int] = set()
         self._sought: dict[int, float] = {}

@@ -44,7 +44,6 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
     scenario: bool = False
     snapshots: Path | None = None
     """Where checkpoints write the state; None: nowhere."""
-    off: Off = ALL_ON
 
 
 class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -57,12 +56,13 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         *,
         seal: Seal,
         cluster: Cluster | None = None,
+        off: Off = ALL_ON,
     ) -> None:
-        self._settings = settings
+        self._settings, self._off = settings, off
         self._cluster = cluster or KafkaCluster(
             settings.bootstrap, session=settings.session, heartbeat=settings.heartbeat
         )
-        self.lease = Lease(settings.session, off=settings.off)
+        self.lease = Lease(settings.session, off=off)
         self.rounds = Rounds(
             make_fold,
             self._cluster,
@@ -70,7 +70,7 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             commit=self._commit,
             scenario=settings.scenario,
             snapshots=settings.snapshots,
-            off=settings.off,
+            off=off,
             before_send=self.lease.check,
             recovers_dropped=True,
         )
@@ -113,7 +113,7 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             try:
                 await self._turn()
             except KafkaError:
-                if Rule.DIE_ON_FAILURE not in settings.off:
+                if Rule.DIE_ON_FAILURE not in self._off:
                     raise
         async with self._busy:
             await rounds.settle_quiet(force=True)
@@ -132,7 +132,7 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
                 await self._recover(missing)
                 self._rewind(place.partition for place in fetched)  # what was fetched is not taken: fetch it again
                 return
-            if generation != self._generation and Rule.REWIND not in self._settings.off:
+            if generation != self._generation and Rule.REWIND not in self._off:
                 self._rewind(place.partition for place in fetched)
                 return
             taken = []

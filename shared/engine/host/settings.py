@@ -7,7 +7,6 @@ from typing import Literal
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.engine.fold.rules import Rule
 from shared.engine.host.kafka_host import HostSettings
 from shared.sealing import Keyring
 from shared.shop import Shop, load_shop
@@ -34,10 +33,6 @@ class EngineSettings(BaseSettings):
     """RFM cuts are made at multiples of this logical time."""
     snapshots: Path | None = None
     """Directory into which checkpoints write the state; unset: they are only passed on."""
-    rules_off: str = ""
-    """Rules of the engine taken out, by name and comma: for the fault tests, which must then turn red."""
-    gates_off: str = ""
-    """Import gates of the trigger engine taken out (import, age, expired): for the tests that prove each alone suffices."""
 
     def shop(self) -> Shop:
         """The shop's facts; msgspec.ValidationError names a wrong field."""
@@ -49,11 +44,9 @@ class EngineSettings(BaseSettings):
 
     def host_settings(self) -> HostSettings:
         """What a host must know."""
-        off = frozenset(Rule[name] for name in self.rules_off.split(",") if name)
         return HostSettings(
             bootstrap=self.kafka,
             instance=self.instance,
             scenario=self.scenario,
             snapshots=self.snapshots,
-            off=off,
         )

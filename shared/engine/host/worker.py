@@ -13,6 +13,7 @@ import uvloop
 
 from shared import collector, log
 from shared.engine.fold.fold import Fold
+from shared.engine.fold.rules import ALL_ON, Off
 from shared.engine.host.kafka_host import HostSettings, KafkaHost
 from shared.engine.host.settings import EngineSettings
 from shared.engine.state.outgoing import Seal
@@ -21,8 +22,8 @@ NO_FAUST = """HUITOU_HOST=faust: faust-streaming is not installed in this enviro
 It has one of its own: `make .venv-faust/.runtime`, then start with .venv-faust/bin/python (docs/hosts.md)."""
 
 
-def run_worker(make_fold: Callable[[int], Fold[Any]], settings: EngineSettings) -> None:
-    """Run the fold on the chosen host until SIGTERM or SIGINT."""
+def run_worker(make_fold: Callable[[int], Fold[Any]], settings: EngineSettings, *, off: Off = ALL_ON) -> None:
+    """Run the fold on the chosen host until SIGTERM or SIGINT; `off`: rules that a test takes out."""
     log.setup()
     collector.calm()
     sealer = settings.sealer()
@@ -30,10 +31,12 @@ def run_worker(make_fold: Callable[[int], Fold[Any]], settings: EngineSettings) 
     def seal(alias: str, field: str, raw: bytes) -> str:
         return base64.b64encode(sealer.seal_bytes(alias, field, raw)).decode()
 
-    run_host(settings.host, make_fold, settings.host_settings(), seal=seal)
+    run_host(settings.host, make_fold, settings.host_settings(), seal=seal, off=off)
 
 
-def run_host(kind: str, make_fold: Callable[[int], Fold[Any]], settings: HostSettings, *, seal: Seal) -> None:
+def run_host(
+    kind: str, make_fold: Callable[[int], Fold[Any]], settings: HostSettings, *, seal: Seal, off: Off = ALL_ON
+) -> None:
     """Run the fold on the host of this kind, `kafka` or `faust`, until SIGTERM or SIGINT."""
     if kind == "faust":
         try:
@@ -42,9 +45,9 @@ def run_host(kind: str, make_fold: Callable[[int], Fold[Any]], settings: HostSet
             if error.name != "faust":
                 raise
             raise SystemExit(NO_FAUST) from None
-        FaustHost(make_fold, settings, seal=seal).run(sys.argv[1:])
+        FaustHost(make_fold, settings, seal=seal, off=off).run(sys.argv[1:])
     else:
-        uvloop.run(run_until_told(KafkaHost(make_fold, settings, seal=seal)))
+        uvloop.run(run_until_told(KafkaHost(make_fold, settings, seal=seal, off=off)))
 
 
 async def run_until_told(host: KafkaHost) -> None:

@@ -24,6 +24,7 @@ from services.notifier.bell import Bell
 from services.notifier.channels.contract import Channel, ChannelName
 from services.notifier.channels.templates import TemplateBook
 from services.notifier.contacts import Writer
+from services.notifier.guards import ALL_ON, Guard
 from services.notifier.providers import Providers, open_channels, read_providers
 from services.notifier.publisher import Publisher
 from services.notifier.settings import NotifierSettings
@@ -180,6 +181,7 @@ class _Life:
                 publisher=Publisher(store, LogProducer(self._world, self._reach)),
                 keyring=post.keyring,
                 idle_s=IDLE_S,
+                off=frozenset({Guard.DOUBT}) if self._naive else ALL_ON,
             )
         )
         watching = [asyncio.create_task(self._dead.wait()), asyncio.create_task(self._settle(bell))]
@@ -214,7 +216,6 @@ class _Life:
             workers=1,
             batch=1,
             staff_poll_seconds=600,
-            naive_send=self._naive,
         )
 
     def _dies(self, kind: str) -> bool:

@@ -131,9 +131,9 @@ class History:
     def _host(self, hop: int, name: str) -> Host:
         process = Process(self._loop, name)
         cluster = SimulatedCluster(self.broker, process, random.Random(f"{self.seed} {name}"), self._strike)
-        settings = HostSettings(bootstrap="", scenario=True, off=self.off)
+        settings = HostSettings(bootstrap="", scenario=True)
         make = self.folds[hop]
-        host = Host(lambda _: make(), settings, seal=verdict.seal, cluster=cluster)
+        host = Host(lambda _: make(), settings, seal=verdict.seal, cluster=cluster, off=self.off)
         host.process, host.hop = process, hop
         host.ended = partial(self._ended, process)
         self._hosts.append(host)

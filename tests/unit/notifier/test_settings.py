@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from services.notifier.guards import Guard
 from services.notifier.providers import ProvidersError, Reach, open_channels, read_providers
 from services.notifier.settings import NotifierSettings
 from services.notifier.state import Limits
@@ -26,9 +27,14 @@ def _settings(**more: object) -> NotifierSettings:
 
 
 def test_the_durations_reach_the_state_machine_in_milliseconds() -> None:
-    limits = _settings(lease_seconds=1.5, quiet_seconds=2, naive_send=True).limits()
+    limits = _settings(lease_seconds=1.5, quiet_seconds=2).limits()
 
-    assert limits == Limits(lease=1_500, quiet=2_000, naive=True)
+    assert limits == Limits(lease=1_500, quiet=2_000)
+
+
+def test_a_guard_that_is_taken_out_reaches_the_state_machine() -> None:
+    assert _settings().limits(frozenset({Guard.DOUBT})).naive
+    assert not _settings().limits(frozenset({Guard.EXPIRY})).expiry
 
 
 def test_a_send_ends_well_before_its_lease_and_has_a_connection_of_its_own() -> None:

@@ -55,7 +55,7 @@ class Consumer:
     async def getmany(self, **_: int) -> dict[TopicPartition, list[Stored]]:
         if self.rebalance_at == 0:
             await self.host.on_partitions_revoked([self.place])
-            self.host._assigned, self.host.rounds.owned = {0}, {0: _partition(self.host._settings.off)}
+            self.host._assigned, self.host.rounds.owned = {0}, {0: _partition(self.host._off)}
         self.rebalance_at -= 1
         return {self.place: self.fetches.pop(0)}
 
@@ -86,7 +86,7 @@ class Sink:
 def _host(
     fetches: Sequence[list[Stored]], off: Off, *, sink: Sink | None = None, rebalance_at: int = -1
 ) -> tuple[KafkaHost, Consumer, Sink]:
-    host = KafkaHost(lambda _: TallyFold(), HostSettings(bootstrap="", scenario=True, off=off), seal=lambda *_: "")
+    host = KafkaHost(lambda _: TallyFold(), HostSettings(bootstrap="", scenario=True), seal=lambda *_: "", off=off)
     consumer, sink = Consumer(fetches, host, rebalance_at=rebalance_at), sink or Sink()
     host._consumer, host.rounds.targets = consumer, Targets(sink, off=off)
     host._assigned, host.rounds.owned = {0}, {0: _partition(off)}
