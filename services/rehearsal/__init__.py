@@ -1,1 +1,0 @@
-"""The folds in one process: forecast, audit."""

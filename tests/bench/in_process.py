@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import gc
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from deploy.stack.keys import ensure
 from services.ingest.identifiers import Pepper
@@ -16,16 +14,11 @@ from services.ingest.intake import Intake
 from services.ingest.people import Desk
 from services.ingest.seal_memory import SealMemory
 from services.ingest.strict_json import parse_batch
-from services.profile.fold import ProfileFold
-from services.segmenter.fold import SegmenterFold
-from services.trigger_engine.fold import TriggerFold
+from services.rehearsal.pipeline import Hop, MakeFold, broadcast, folds
 from shared import clock
-from shared.contract.broadcasts import CutsPublished, PolicyPublished, Tick
-from shared.contract.codec import encode
-from shared.contract.topics import CUSTOMER_EVENTS, PARTITIONS
+from shared.contract.broadcasts import PolicyPublished, Tick
+from shared.contract.topics import CUSTOMER_EVENTS
 from shared.engine.fold.batch import Emit
-from shared.engine.fold.fold import Fold
-from shared.engine.step.partition import Partition
 from shared.sealing import Keyring
 from shared.shop import Shop
 from tests.bench import cpu, workload
@@ -38,41 +31,27 @@ FOLDS_NAME = "in-process: three folds"
 INTAKE_NAME = "in-process: intake"
 PER_SECOND = 4_000
 """Spacing of the events' own instants."""
-
-MakeFold = Callable[[int], Fold[Any]]
-
-
-class Record(msgspec.Struct, frozen=True, gc=False):
-    """An input record as the engine reads it."""
-
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    timestamp: int
+EPOCH_MS = 60_000
 
 
-class Hop:
-    """One stateful service in memory: all its partitions, fed with the emits of the hop before."""
+class MeasuredHop(Hop):
+    """All partitions of one stateful service, fed with the emits of the hop before; CPU seconds are taken of the fold alone."""
 
     def __init__(self, make: MakeFold) -> None:
-        self.fold = make(0)
+        super().__init__(make, together=TOGETHER)
         self.aside: list[Emit] = []
         """Of the latest feeding: what goes elsewhere than to the next hop."""
-        self.partitions = [
-            Partition(make(number), partition=number, seal=lambda *_: "", scenario=True) for number in range(PARTITIONS)
-        ]
 
     def feed(self, emits: Iterable[Emit], at: int) -> tuple[list[Emit], float]:
         """Emits for the next hop, and CPU seconds of decode, step, encode and drain."""
-        inputs = self._records(emits, at)
+        inputs = self.inputs(emits, at)
         gc.collect()
         gc.freeze()
         began = cpu.own()
         out: list[Emit] = []
-        for core, records in zip(self.partitions, inputs, strict=True):
-            for number, record in enumerate(records, 1):
-                if core.apply(record) or number % TOGETHER == 0 or number == len(records):
-                    out += core.drain().emits
+        for number, records in inputs.items():
+            for batch in self.take(number, records):
+                out += batch.emits
         spent = cpu.own() - began
         gc.unfreeze()
         self.aside = [emit for emit in out if emit.topic != self.fold.output]
@@ -81,18 +60,10 @@ class Hop:
     @property
     def steps(self) -> int:
         """Steps taken so far; RuntimeError if anything was poison: then the figures would mean nothing."""
-        poison = sum(core.counts.poison for core in self.partitions)
+        poison = sum(core.counts.poison for core in self.partitions.values())
         if poison:
             raise RuntimeError(f"{self.fold.name}: {poison} records of the bench are poison")
-        return sum(core.counts.steps for core in self.partitions)
-
-    def _records(self, emits: Iterable[Emit], at: int) -> list[list[Record]]:
-        found: list[list[Record]] = [[] for _ in range(PARTITIONS)]
-        for emit in emits:
-            place = found[emit.partition]
-            offset = self.partitions[emit.partition].next + len(place)
-            place.append(Record(offset, emit.key, emit.value, at))
-        return found
+        return sum(core.counts.steps for core in self.partitions.values())
 
 
 class Collector:
@@ -119,10 +90,9 @@ async def measure(sheet: Sheet, *, events: int, at: int, policy: dict[str, Any])
     collector.records = []
     spent = await take(intake, workload.bodies(workload.day("day", events, at, per_second=PER_SECOND), PER_REQUEST))
     costs = {INTAKE_NAME: spent}
-    hops = [Hop(make) for make in folds(shop)]
     emits = facts(collector.records)
     before = facts(before)
-    for hop in hops:
+    for hop in hops(shop):
         before, _ = hop.feed(before, at)
         known = hop.steps
         emits, costs[f"in-process: {hop.fold.name}"] = hop.feed(emits, at)
@@ -143,13 +113,9 @@ def intake_into(collector: Collector, shop: Shop, at: int) -> Intake:
     return Intake(desk, keyring, collector, SealMemory(clock.monotonic), now_ms=lambda: at)
 
 
-def folds(shop: Shop) -> tuple[MakeFold, ...]:
-    """Profile, segmenter and trigger engine."""
-    return (
-        lambda _: ProfileFold(shop, scenario=True),
-        lambda partition: SegmenterFold(shop, epoch_ms=60_000, partition=partition),
-        lambda _: TriggerFold(shop),
-    )
+def hops(shop: Shop) -> list[MeasuredHop]:
+    """Profile, segmenter and trigger engine, empty."""
+    return [MeasuredHop(make) for make in folds(shop, epoch_ms=EPOCH_MS)]
 
 
 async def take(intake: Intake, bodies: Sequence[bytes]) -> float:
@@ -161,11 +127,6 @@ async def take(intake: Intake, bodies: Sequence[bytes]) -> float:
         if refused is not None:
             raise RuntimeError(f"intake refused an event of the bench: {refused.path} {refused.reason}")
     return cpu.own() - began
-
-
-def broadcast(value: PolicyPublished | Tick | CutsPublished) -> list[Emit]:
-    """The record in every partition of the front log."""
-    return [Emit(CUSTOMER_EVENTS.name, number, None, encode(value)) for number in range(PARTITIONS)]
 
 
 def facts(emits: Iterable[Emit]) -> list[Emit]:

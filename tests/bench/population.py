@@ -10,17 +10,16 @@ import msgspec
 from deploy.demo.people import event
 from deploy.demo.scenario import Event
 from services.ingest.intake import Intake
-from services.segmenter.cuts import CutMaker
+from services.rehearsal.pipeline import Epochs, MakeFold, broadcast, folds
 from shared.contract.broadcasts import CutsPublished, PolicyPublished, Tick
-from shared.contract.histograms import EpochMarked, HistogramChunk
 from shared.contract.partitioner import partition_of
-from shared.contract.topics import PARTITIONS, RFM_HISTOGRAMS, changelog
+from shared.contract.topics import PARTITIONS, changelog
 from shared.engine.fold.batch import Emit
 from shared.engine.state.head import PARTITION_KEY
 from shared.ids import hash64
 from shared.shop import DAY, Shop
 from tests.bench import in_process, workload
-from tests.bench.in_process import Collector, Hop, broadcast, facts, take
+from tests.bench.in_process import EPOCH_MS, Collector, MeasuredHop, facts, take
 
 MODELS = 1_200
 """Customers that really lived."""
@@ -30,14 +29,12 @@ KEY_LETTER = b"g"
 ORDERS = (1, 1, 1, 1, 2, 2, 2, 3, 4, 7)
 """How many orders a customer has, in equal shares."""
 
-_histogram = msgspec.json.Decoder(HistogramChunk | EpochMarked).decode
-
 
 class Service(msgspec.Struct, frozen=True):
     """One hop as it stands after the history, and what came while it was away."""
 
     name: str
-    make: in_process.MakeFold
+    make: MakeFold
     input: str
     changelog: str
     history: list[Emit]
@@ -73,7 +70,7 @@ async def services(*, at: int, tail: int, policy: dict[str, Any], models: int = 
     """Profile, segmenter and trigger engine after a year of `models` customers that ends at `at`; `tail` events come then."""
     shop, collector = Shop(), Collector()
     intake = in_process.intake_into(collector, shop, at)
-    hops = [Hop(make) for make in in_process.folds(shop)]
+    hops = in_process.hops(shop)
     front = [
         *broadcast(PolicyPublished(1, policy)),
         *broadcast(Tick(at, scenario=True)),
@@ -99,7 +96,7 @@ async def services(*, at: int, tail: int, policy: dict[str, Any], models: int = 
             values=values,
         )
         for hop, make, history, rest, (models, values) in zip(
-            hops, in_process.folds(shop), histories, tails, stood, strict=True
+            hops, folds(shop, epoch_ms=EPOCH_MS), histories, tails, stood, strict=True
         )
     ]
 
@@ -124,7 +121,7 @@ async def _accepted(intake: Intake, collector: Collector, events: Iterable[Event
     return facts(collector.records)
 
 
-def _through(hops: list[Hop], emits: list[Emit], at: int) -> list[list[Emit]]:
+def _through(hops: list[MeasuredHop], emits: list[Emit], at: int) -> list[list[Emit]]:
     """What each hop reads."""
     read = []
     for hop in hops:
@@ -135,13 +132,14 @@ def _through(hops: list[Hop], emits: list[Emit], at: int) -> list[list[Emit]]:
 
 def _cuts(emits: list[Emit]) -> CutsPublished:
     """The cuts of the epoch that the segmenter has just marked."""
-    maker = CutMaker()
+    epochs = Epochs()
     for emit in emits:
-        if emit.topic == RFM_HISTOGRAMS.name and (cuts := maker.take(_histogram(emit.value))):
+        if cuts := epochs.hear(emit.topic, emit.value):
             return cuts
     raise RuntimeError("the segmenter marked no epoch: the bench's population has no cuts")
 
 
-def _standing(hop: Hop) -> tuple[list[list[tuple[bytes, bytes]]], list[bytes]]:
-    models = [list(zip(core.store.keys, core.store.values, strict=True)) for core in hop.partitions]
-    return models, [core.drain().values for core in hop.partitions]
+def _standing(hop: MeasuredHop) -> tuple[list[list[tuple[bytes, bytes]]], list[bytes]]:
+    cores = hop.partitions.values()
+    models = [list(zip(core.store.keys, core.store.values, strict=True)) for core in cores]
+    return models, [core.drain().values for core in cores]

@@ -20,7 +20,7 @@ from shared.kafka import clients
 from tests.bench import cpu, plot, population
 from tests.bench.chain import Say
 from tests.bench.figures import Sheet
-from tests.bench.in_process import Hop
+from tests.bench.in_process import MeasuredHop
 from tests.bench.log import Writer
 from tests.bench.population import MODELS, Service
 
@@ -138,11 +138,11 @@ def _report(sheet: Sheet, name: str, back: Back, empty: Back, size: int) -> None
 
 def _fold_cost(service: Service, keys: list[list[bytes]]) -> float:
     """CPU µs per event of decode, step, encode and drain with that population in memory."""
-    hop = Hop(service.make)
+    hop = MeasuredHop(service.make)
     for emit in service.states(keys):
         assert emit.key is not None
         hop.partitions[emit.partition].restore(emit.key, emit.value)
-    for core in hop.partitions:
+    for core in hop.partitions.values():
         core.restored()
     _, seconds = hop.feed(service.tail, 0)
     if hop.steps != len(service.tail):

@@ -74,6 +74,8 @@ def package(root: Path, files: dict[str, str]) -> None:
     ("path", "line", "contract"),
     [
         ("services/profile/logic.py", "import services.segmenter", "Services know each other through topics only"),
+        ("services/profile/logic.py", "import services.rehearsal", "Services know each other through topics only"),
+        ("services/rehearsal/audit.py", "import services.profile", "Services know each other through topics only"),
         ("shared/ids.py", "import services.profile", "Deployment knows services, services know what is shared"),
         ("services/profile/logic.py", "import deploy.stack", "Deployment knows services, services know what is shared"),
         ("services/profile/logic.py", "import asyncio", "Decisions are pure"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -15,7 +15,6 @@ from services.trigger_engine import gates
 from services.trigger_engine.fold import TriggerFold
 from shared.contract.broadcasts import PolicyPublished, SourceCompleted, Tick
 from shared.contract.codec import decode_front, encode
-from shared.engine.fold.fold import Fold
 from shared.language.check import parse_policy
 from shared.shop import DAY
 from tests.oracle.answers import Answer, Decided
@@ -139,8 +138,7 @@ def complete(story: Story, until: int, source: str = "pos") -> Story:
 
 def verdicts(story: Story) -> list[tuple[str, str, float]]:
     """(verdict, reason, days) of every decision, agreed by services and oracle."""
-    chain: Sequence[Fold[Any]] = _services(story)
-    assert list(_differences(story, lambda _: chain, size=7)) == []
+    assert list(_differences(story, _services, size=7)) == []
     return [(one.verdict, one.reason, round((one.decided_at - at(0)) / DAY, 3)) for one in story.ann().decisions]
 
 

@@ -11,11 +11,9 @@ import msgspec
 import pytest
 
 from services.profile import erasure, orders
-from services.profile.fold import ProfileFold
 from services.profile.logic import Where, take
 from services.profile.state import State
-from services.segmenter.fold import SegmenterFold
-from services.trigger_engine.fold import TriggerFold
+from services.rehearsal.pipeline import folds
 from shared.contract import topics
 from shared.contract.broadcasts import PolicyPublished
 from shared.contract.commands import Allow, OutreachCommand, SendMessage, Suppress
@@ -127,10 +125,7 @@ def _policy() -> dict[str, Any]:
 
 
 def _fold(hop: int, home: int) -> Any:
-    shop = Shop()
-    if hop == 0:
-        return ProfileFold(shop, scenario=True)
-    return SegmenterFold(shop, epoch_ms=DAY, partition=home) if hop == 1 else TriggerFold(shop)
+    return folds(Shop(), epoch_ms=DAY)[hop](home)
 
 
 def _run(workers: list[Worker], rnd: random.Random) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
 
 from services.profile.fold import ProfileFold
-from services.segmenter.fold import SegmenterFold
-from services.trigger_engine.fold import TriggerFold
+from services.rehearsal import pipeline
+from services.rehearsal.pipeline import Hop, MakeFold
 from shared.contract import topics
 from shared.contract.facts import CustomerFact
-from shared.engine.fold.fold import Context, Fold
-from shared.engine.step.partition import Partition
+from shared.engine.fold.fold import Context
 from shared.shop import DAY
 from tests.oracle import outputs
 from tests.oracle.checkers import report
@@ -31,7 +31,7 @@ SEEDS = (*KNOWN, *range(int(os.environ.get("HUITOU_SEEDS", "18"))))
 FAULT_SEEDS = range(20)
 """A fault may need some logs before it shows; the first that differs is enough."""
 
-Chain = Callable[[Story], Sequence[Fold[Any]]]
+Makes = Callable[[Story], Sequence[MakeFold]]
 
 
 def test_the_services_answer_what_the_oracle_answers() -> None:
@@ -55,7 +55,7 @@ def test_a_window_that_is_a_day_short_is_caught() -> None:
             super().__init__(story.shop, scenario=story.scenario)
             self._window -= DAY
 
-    found = _disagreements(FAULT_SEEDS, lambda story: [Short(story), *_services(story)[1:]])
+    found = _disagreements(FAULT_SEEDS, lambda story: [lambda _: Short(story), *_services(story)[1:]])
 
     assert any("S profiles" in line for line in found)
 
@@ -66,61 +66,44 @@ def test_a_fact_told_twice_by_a_fold_is_caught() -> None:
             return super().on_record(msgspec.structs.replace(state, ring=b""), record, context)
 
     found = _disagreements(
-        FAULT_SEEDS, lambda story: [Twice(story.shop, scenario=story.scenario), *_services(story)[1:]]
+        FAULT_SEEDS, lambda story: [lambda _: Twice(story.shop, scenario=story.scenario), *_services(story)[1:]]
     )
 
     assert any("D one effect per event" in line for line in found)
 
 
 def test_a_gate_left_open_is_caught() -> None:
-    def careless(story: Story) -> Sequence[Fold[Any]]:
-        return [*_services(story)[:2], TriggerFold(story.shop, gates_off=frozenset({"age"}))]
+    careless = partial(_services, gates_off=frozenset({"age"}))
 
     assert any("C decisions" in line for line in _disagreements(FAULT_SEEDS, careless))
 
 
-def _services(story: Story) -> Sequence[Fold[Any]]:
-    return [
-        ProfileFold(story.shop, scenario=story.scenario),
-        SegmenterFold(story.shop, epoch_ms=story.epoch_ms, partition=0),
-        TriggerFold(story.shop),
-    ]
+def _services(story: Story, **more: Any) -> Sequence[MakeFold]:
+    return pipeline.folds(story.shop, epoch_ms=story.epoch_ms, scenario=story.scenario, **more)
 
 
-def _disagreements(seeds: Sequence[int], chain: Chain) -> Iterator[str]:
+def _disagreements(seeds: Sequence[int], makes: Makes) -> Iterator[str]:
     """One line per seed and check that differs: the seed, the check, the first difference."""
     for seed in seeds:
-        for line in _differences(random_log(seed), chain, size=random.Random(seed).choice([1, 7, 100])):
+        for line in _differences(random_log(seed), makes, size=random.Random(seed).choice([1, 7, 100])):
             yield f"seed {seed}: {line}"
 
 
-def _differences(story: Story, chain: Chain, *, size: int) -> Iterator[str]:
+def _differences(story: Story, makes: Makes, *, size: int) -> Iterator[str]:
     """One line per check that differs: the check and its first difference."""
-    world = _lived(story, chain(story), size=size)
+    world = _lived(story, makes(story), size=size)
     for check in report(story.fold(), _observed(world)).checks:
         if check.failures and not check.name.startswith("cuts"):  # the log brings cuts of its own, no cut maker made
             first = check.examples[0]
             yield f"{check.name}: {first.where}: expected {first.expected}, got {first.got}"
 
 
-def _lived(story: Story, folds: Sequence[Fold[Any]], *, size: int) -> World:
+def _lived(story: Story, makes: Sequence[MakeFold], *, size: int) -> World:
     """What the chain wrote: each fold through the engine, in batches of at most `size` records."""
     world = World()
-    for record in story.records:
-        key = record.key.decode() if record.key is not None else None
-        world.put(topics.CUSTOMER_EVENTS.name, key, record.value or b"", partition=0, at=record.timestamp)
-    for fold in folds:
-        core: Partition[Any] = Partition(fold, partition=0, seal=lambda *_: "", scenario=story.scenario)
-        for taken, stored in enumerate(world.log(fold.input, 0), 1):
-            if core.apply(stored) or taken % size == 0:
-                _write(world, core)
-        _write(world, core)
+    hops = [Hop(make, partitions=(0,), together=size, scenario=story.scenario) for make in makes]
+    pipeline.Chain(hops, world.append).take({0: story.records})
     return world
-
-
-def _write(world: World, core: Partition[Any]) -> None:
-    for emit in core.drain().emits:
-        world.put(emit.topic, emit.key.decode() if emit.key is not None else None, emit.value, partition=emit.partition)
 
 
 def _observed(world: World) -> outputs.Observed:

@@ -12,13 +12,11 @@ import msgspec
 import pytest
 from aiokafka import TopicPartition
 
-from services.profile.fold import ProfileFold
-from services.segmenter.fold import SegmenterFold
-from services.trigger_engine.fold import TriggerFold
+from services.rehearsal.pipeline import Hop, MakeFold, folds
 from shared.contract import topics
 from shared.contract.broadcasts import Checkpoint, ResyncRequested
 from shared.contract.codec import encode
-from shared.engine.fold.fold import Fold
+from shared.engine.fold.batch import Batch
 from shared.engine.fold.rules import BrokenInvariantError
 from shared.engine.recovery import snapshot
 from shared.engine.recovery.checkpoints import Checkpoints
@@ -26,7 +24,6 @@ from shared.engine.recovery.rebuild import Rebuilder
 from shared.engine.state.head import PARTITION_KEY
 from shared.engine.step.partition import Partition
 from shared.log import Log
-from shared.shop import Shop
 from tests.support.random_log import random_log
 from tests.support.world import Stored, World
 from tests.unit.oracle.story import Story
@@ -78,10 +75,9 @@ class Cluster:
         return Reader(self.world, self.starts)
 
 
-def _fold(service: str, shop: Shop, epoch_ms: int, *, scenario: bool) -> Fold[Any]:
-    if service == "profile":
-        return ProfileFold(shop, scenario=scenario)
-    return TriggerFold(shop) if service == "trigger_engine" else SegmenterFold(shop, epoch_ms=epoch_ms, partition=0)
+def _makes(story: Story) -> dict[str, MakeFold]:
+    makes = folds(story.shop, epoch_ms=story.epoch_ms, scenario=story.scenario)
+    return dict(zip(SERVICES, makes, strict=True))
 
 
 def _asked(seed: int) -> Story:
@@ -104,23 +100,18 @@ def _lived(seed: int, directory: Path) -> tuple[World, Story]:
     for record in story.records:
         key = None if record.key is None else record.key.decode()
         world.put(topics.CUSTOMER_EVENTS.name, key, record.value or b"", partition=0, at=record.timestamp)
-    for service in SERVICES:
-        fold = _fold(service, story.shop, story.epoch_ms, scenario=story.scenario)
-        core: Partition[Any] = Partition(fold, partition=0, seal=lambda *_: "", scenario=story.scenario)
+    for make in _makes(story).values():
+        hop = Hop(make, partitions=(0,), together=9, scenario=story.scenario)
         checkpoints = Checkpoints(directory, Log("test"))
-        for taken, stored in enumerate(list(world.log(fold.input, 0)), 1):
-            if core.apply(stored) or taken % 9 == 0:
-                _settle(world, core, checkpoints)
-        _settle(world, core, checkpoints)
+        for batch in hop.take(0, list(world.log(hop.fold.input, 0))):
+            _settle(world, hop.partitions[0], batch, checkpoints)
         checkpoints._thread.shutdown()
     return world, story
 
 
-def _settle(world: World, core: Partition[Any], checkpoints: Checkpoints) -> None:
-    batch = core.drain()
+def _settle(world: World, core: Partition[Any], batch: Batch, checkpoints: Checkpoints) -> None:
     for emit in batch.emits:
-        key = emit.key.decode() if emit.key is not None else None
-        world.put(emit.topic, key, emit.value, partition=emit.partition)
+        world.append(emit)
     log = world.log(_changelog(core.fold.name), 0)
     for key_bytes, value in [*batch.customers, (PARTITION_KEY, batch.values)]:
         log.append(Stored(len(log), key_bytes, value))
@@ -134,9 +125,7 @@ def _changelog(service: str) -> str:
 
 
 def _verified(world: World, story: Story, directory: Path, service: str, *, start: int = 0) -> list[str]:
-    def make_fold(_: int) -> Fold[Any]:
-        return _fold(service, story.shop, story.epoch_ms, scenario=story.scenario)
-
+    make_fold = _makes(story)[service]
     cluster: Any = Cluster(world, {make_fold(0).input: start})
     return asyncio.run(Rebuilder(make_fold, cluster, directory, scenario=story.scenario).verify())
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
-from services.profile.fold import ProfileFold
+from services.rehearsal.pipeline import Hop, MakeFold
 from services.segmenter.fold import SegmenterFold
 from services.segmenter.state import Customer
 from services.trigger_engine.fold import TriggerFold
@@ -19,10 +19,11 @@ from shared.contract.broadcasts import Checkpoint, ResyncRequested
 from shared.contract.bundles import ProfileUpdated, SegmentsUpdated
 from shared.contract.codec import encode
 from shared.contract.facts import PageViewed
-from shared.engine.fold.fold import Context, Fold
+from shared.engine.fold.fold import Context
 from shared.engine.step import partition
 from shared.engine.step.partition import Partition
 from shared.language.facts import Facts
+from tests.property.test_oracle_agrees import Makes, _services
 from tests.property.test_oracle_agrees import _differences as disagreements
 from tests.support.random_log import random_log
 from tests.support.world import World
@@ -34,7 +35,6 @@ ANSWERS = (topics.SEGMENT_CHANGES, topics.OUTREACH_COMMANDS, topics.OUTREACH_DEC
 ANSWERED_BY = {1: {topic.name for topic in ANSWERS}, 2: {topic.name for topic in ANSWERS[1:]}}
 """Hop → the answers given by it and by those after it."""
 Core = Partition[Any]
-Chain = Callable[[Story], Sequence[Fold[Any]]]
 
 
 @pytest.fixture(autouse=True)
@@ -61,9 +61,9 @@ class Eager(SegmenterFold):
         return super().on_record(state, msgspec.structs.replace(record, steps=steps), context)
 
 
-def _eager(story: Story) -> Sequence[Fold[Any]]:
+def _eager(story: Story) -> Sequence[MakeFold]:
     first, _, last = _services(story)
-    return [first, Eager(story.shop, epoch_ms=story.epoch_ms, partition=0), last]
+    return [first, lambda _: Eager(story.shop, epoch_ms=story.epoch_ms, partition=0), last]
 
 
 def test_a_segmenter_that_takes_a_resync_for_news_is_caught() -> None:
@@ -111,14 +111,6 @@ def test_a_segmenter_that_announces_what_it_lost_is_caught() -> None:
 # --- the chain, and what must be equal
 
 
-def _services(story: Story) -> Sequence[Fold[Any]]:
-    return [
-        ProfileFold(story.shop, scenario=story.scenario),
-        SegmenterFold(story.shop, epoch_ms=story.epoch_ms, partition=0),
-        TriggerFold(story.shop),
-    ]
-
-
 def _with(story: Story, places: Sequence[int]) -> Story:
     """The same log with a resync before these places, each told twice, and checkpoints after them."""
     told = Story(scenario=story.scenario, shop=story.shop, epoch_ms=story.epoch_ms)
@@ -133,12 +125,12 @@ def _with(story: Story, places: Sequence[int]) -> Story:
     return told
 
 
-def _differences(seeds: Sequence[int], chain: Chain) -> Iterator[str]:
+def _differences(seeds: Sequence[int], makes: Makes) -> Iterator[str]:
     for seed in seeds:
         story, rnd = random_log(seed), random.Random(seed)
         size = rnd.choice([1, 7, 100])
         asked = _with(story, sorted(rnd.choices(range(len(story.records) + 1), k=6)))
-        plain, again = _lived(story, chain(story), size=size), _lived(asked, chain(asked), size=size)
+        plain, again = _lived(story, makes(story), size=size), _lived(asked, makes(asked), size=size)
         for topic in ANSWERS:
             if plain.values(topic.name) != again.values(topic.name):
                 yield f"seed {seed}: {topic.name}"
@@ -169,32 +161,30 @@ def _world(story: Story) -> World:
     return world
 
 
-def _fold(world: World, core: Core, *, size: int, start: int = 0) -> None:
-    core.next = start
-    for taken, stored in enumerate(world.log(core.fold.input, 0)[start:], 1):
-        if core.apply(stored) or taken % size == 0:
-            _write(world, core)
-    _write(world, core)
+def _fold(world: World, hop: Hop, start: int = 0) -> None:
+    hop.partitions[0].next = start
+    for batch in hop.take(0, world.log(hop.fold.input, 0)[start:]):
+        for emit in batch.emits:
+            world.append(emit)
 
 
-def _write(world: World, core: Core) -> None:
-    parts = [emit for part in iter(core.part, []) for emit in part]
-    for emit in parts + core.drain().emits:
-        world.put(emit.topic, emit.key.decode() if emit.key is not None else None, emit.value, partition=emit.partition)
+def _hop(world: World, make: MakeFold, story: Story, size: int = 7) -> Hop:
+    def parts(core: Core) -> None:
+        for part in iter(core.part, []):
+            for emit in part:
+                world.append(emit)
+
+    return Hop(make, partitions=(0,), together=size, scenario=story.scenario, on_close=parts)
 
 
-def _core(fold: Fold[Any], story: Story) -> Core:
-    return Partition(fold, partition=0, seal=lambda *_: "", scenario=story.scenario)
-
-
-def _lived(story: Story, folds: Sequence[Fold[Any]], *, size: int = 7) -> World:
+def _lived(story: Story, makes: Sequence[MakeFold], *, size: int = 7) -> World:
     world = _world(story)
-    for fold in folds:
-        _fold(world, _core(fold, story), size=size)
+    for make in makes:
+        _fold(world, _hop(world, make, story, size))
     return world
 
 
-def _ended(seed: int, lost: set[int], chain: Chain) -> tuple[list[Core], set[str]]:
+def _ended(seed: int, lost: set[int], makes: Makes) -> tuple[list[Core], set[str]]:
     """The services after a log that ends with a resync; the lost ones have seen nothing before it, like their topics.
 
     With them the topics of all answers given; that somebody must hear nothing is said again, and no answer.
@@ -203,15 +193,15 @@ def _ended(seed: int, lost: set[int], chain: Chain) -> tuple[list[Core], set[str
     place = random.Random(seed).randint(len(story.records) // 2, len(story.records))
     told = Story(scenario=story.scenario, shop=story.shop, epoch_ms=story.epoch_ms)
     told.records = _with(story, [place]).records[: place + 1]
-    world, cores = _world(told), []
-    for hop, fold in enumerate(chain(told)):
-        cores.append(_core(fold, told))
-        log = world.log(fold.input, 0)
-        start = next(n for n, stored in enumerate(log) if b'"resync.requested"' in stored.value) if hop in lost else 0
-        _fold(world, cores[-1], size=7, start=start)
+    world = _world(told)
+    hops = [_hop(world, make, told) for make in makes(told)]
+    for place, hop in enumerate(hops):
+        log = world.log(hop.fold.input, 0)
+        start = next(n for n, stored in enumerate(log) if b'"resync.requested"' in stored.value) if place in lost else 0
+        _fold(world, hop, start)
     silences = (b'{"type":"suppress"', b'{"type":"allow"')
     said = {name for (name, _), log in world.logs.items() if any(not one.value.startswith(silences) for one in log)}
-    return cores, said
+    return [hop.partitions[0] for hop in hops], said
 
 
 def _facts(cores: Sequence[Core], key: bytes) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from services.rehearsal.pipeline import Hop
 from shared.contract.codec import encode
 from shared.contract.partitioner import partition_of
 from shared.engine.fold.batch import Emit
@@ -16,7 +17,6 @@ from shared.engine.fold.rules import ALL_ON, Off, Rule
 from shared.engine.host.resync import emit_parts
 from shared.engine.recovery.effects import Targets, settle
 from shared.engine.state.head import PARTITION_KEY
-from shared.engine.step.partition import Partition
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -57,6 +57,10 @@ class World:
             )
         )
 
+    def append(self, emit: Emit) -> None:
+        log = self.log(emit.topic, emit.partition)
+        log.append(Stored(len(log), emit.key, emit.value))
+
     def effect(self) -> None:
         self.effects += 1
         if self.effects in self.crash_at:
@@ -65,8 +69,7 @@ class World:
     async def send(self, topic: str, partition: int, records: Sequence[Emit]) -> None:
         for record in records:
             self.effect()
-            log = self.log(topic, partition)
-            log.append(Stored(len(log), record.key, record.value))
+            self.append(Emit(topic, partition, record.key, record.value))
 
     def values(self, topic: str) -> list[Any]:
         """Decoded values of a topic, partition by partition."""
@@ -89,15 +92,21 @@ class Worker:
         self.start()
 
     def start(self) -> None:
-        fold = self.make_fold()
-        self.core = Partition(fold, partition=self.partition, seal=lambda *_: "sealed", scenario=True, off=self.off)
-        self.changelog = f"{fold.name}-changelog"
+        self.hop = Hop(
+            lambda _: self.make_fold(),
+            partitions=(self.partition,),
+            seal=lambda *_: "sealed",
+            off=self.off,
+            on_close=lambda core: asyncio.run(emit_parts(Targets(self.world, off=self.off), core)),
+        )
+        self.core = self.hop.partitions[self.partition]
+        self.changelog = f"{self.core.fold.name}-changelog"
         for record in self.world.log(self.changelog, self.partition):
             if record.key == PARTITION_KEY or Rule.RECOVER_WHOLE not in self.off:
                 self.core.restore(record.key or b"", record.value)
         self.core.restored()
         if Rule.CHANGELOG_POSITION in self.off:
-            self.core.next = max(self.core.next, self.world.committed.get((fold.name, self.partition), 0))
+            self.core.next = max(self.core.next, self.world.committed.get((self.core.fold.name, self.partition), 0))
 
     def turn(self) -> bool:
         """One batch; False if there was nothing to do."""
@@ -105,11 +114,7 @@ class Worker:
         records = log[self.core.next : self.core.next + self.size]
         if not records:
             return False
-        for record in records:
-            if self.core.apply(record):
-                asyncio.run(emit_parts(Targets(self.world, off=self.off), self.core))
-                break
-        batch = self.core.drain()
+        batch = next(self.hop.take(self.partition, records))
         if Rule.COMMIT_LAST in self.off:
             self._commit(batch.next)
         asyncio.run(settle(Targets(self.world, off=self.off), self.changelog, self.partition, batch, off=self.off))

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from services.ingest.imports.prepare import Packed
-from services.rehearsal.forecast.pipeline import Pipeline
+from services.rehearsal.pipeline import Chain, Hop, folds
 from shared.contract.broadcasts import PolicyPublished, Tick
 from shared.contract.commands import OutreachCommand, SendMessage
 from shared.contract.public_records import CandidateDecided, SegmentChanged
@@ -31,6 +31,8 @@ MOST = 20_000
 SALT = "forecast"
 BLOCK = 5_000
 """Records fed together."""
+NO_EPOCH = 2**50
+"""ms: the next epoch of the cuts is far beyond every tick of a forecast."""
 MOVES = ("lifecycle", "sleep_warning")
 
 _change = msgspec.json.Decoder(SegmentChanged).decode
@@ -86,7 +88,7 @@ def expect(
 ) -> Forecast:
     """Run the groups of records and DAYS days behind them. `customers`: how many the groups are about."""
     heard = Expected(baseline)
-    chain = Pipeline(shop, heard.hear)
+    chain = Chain([Hop(make) for make in folds(shop, epoch_ms=NO_EPOCH)], heard.hear)
     chain.everywhere(Tick(baseline, scenario=True))
     if policy is not None:
         chain.everywhere(policy)

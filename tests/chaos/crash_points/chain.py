@@ -6,9 +6,7 @@ import asyncio
 
 import msgspec
 
-from services.profile.fold import ProfileFold
-from services.segmenter.fold import SegmenterFold
-from services.trigger_engine.fold import TriggerFold
+from services.rehearsal.pipeline import folds
 from shared.contract import topics
 from shared.contract.broadcasts import Tick
 from shared.contract.codec import encode
@@ -64,13 +62,7 @@ def live(
 async def _live(crash_at: frozenset[Point], off: Off, in_flight: InFlight, story: list[Day]) -> Life:
     world = World(Points(crash_at), in_flight=in_flight)
     workers = [
-        Worker(world, make, part, off=off)
-        for make in (
-            lambda _: ProfileFold(SHOP, scenario=True),
-            lambda part: SegmenterFold(SHOP, epoch_ms=EPOCH_MS, partition=part),
-            lambda _: TriggerFold(SHOP),
-        )
-        for part in range(PARTITIONS)
+        Worker(world, make, part, off=off) for make in folds(SHOP, epoch_ms=EPOCH_MS) for part in range(PARTITIONS)
     ]
     processes: list[Process] = [*workers, CutMaking(world, PARTITIONS)]
     echo = _Echo(world)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 import msgspec
 
-from services.segmenter.cuts import CutMaker
+from services.rehearsal.pipeline import Epochs, Hop, MakeFold, broadcast
 from shared.contract.broadcasts import CutsPublished
-from shared.contract.codec import encode
-from shared.contract.histograms import EpochMarked, HistogramChunk
-from shared.contract.topics import CUSTOMER_EVENTS, RFM_HISTOGRAMS, changelog
+from shared.contract.topics import RFM_HISTOGRAMS, changelog
 from shared.engine.fold.batch import Batch, Emit
-from shared.engine.fold.fold import Fold
 from shared.engine.fold.rules import ALL_ON, Off, Rule
 from shared.engine.recovery.effects import Targets, settle
 from shared.engine.state.head import PARTITION_KEY
-from shared.engine.step.partition import Partition
 
 from .points import CrashError, Points
 
@@ -25,8 +21,6 @@ InFlight = Literal["lost", "landed"]
 """What becomes of the records that a dying process had sent to other partitions and that nobody acknowledged."""
 BATCH = 4
 """Records that one fetch brings at most."""
-
-_histogram = msgspec.json.Decoder(HistogramChunk | EpochMarked).decode
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
@@ -84,20 +78,16 @@ async def run(processes: Sequence[Process]) -> None:
 class Worker:
     """One service on one partition, with the engine's own core, effects and changelog."""
 
-    def __init__(
-        self, world: World, make_fold: Callable[[int], Fold[Any]], partition: int, *, off: Off = ALL_ON
-    ) -> None:
-        self.world, self.make_fold, self.partition, self.off = world, make_fold, partition, off
-        fold = make_fold(partition)
-        self.name, self.changelog = fold.name, changelog(fold.name).name  # type: ignore[arg-type]
+    def __init__(self, world: World, make: MakeFold, partition: int, *, off: Off = ALL_ON) -> None:
+        self.world, self.make, self.partition, self.off = world, make, partition, off
         self.start()
 
     def start(self) -> None:
         """Recover as the host does: the changelog whole, then on from where it stands."""
-        fold = self.make_fold(self.partition)
-        self.core: Partition[Any] = Partition(
-            fold, partition=self.partition, seal=lambda *_: "", scenario=True, off=self.off
-        )
+        self.hop = Hop(self.make, partitions=(self.partition,), off=self.off)
+        self.core = self.hop.partitions[self.partition]
+        self.name = self.core.fold.name
+        self.changelog = changelog(self.name).name  # type: ignore[arg-type]  # the fold's name is a service's
         for record in self.world.log(self.changelog, self.partition):
             if record.key == PARTITION_KEY or Rule.RECOVER_WHOLE not in self.off:
                 self.core.restore(record.key or b"", record.value)
@@ -110,12 +100,10 @@ class Worker:
         """One batch: fold, emit, persist, commit."""
         log = self.world.log(self.core.fold.input, self.partition)
         records = log[self.core.next : self.core.next + BATCH]
-        for record in records:
-            if self.core.apply(record):
-                break
-        if records:
-            await self._settle(self.core.drain())
-        return bool(records)
+        for batch in self.hop.take(self.partition, records):
+            await self._settle(batch)
+            return True
+        return False
 
     async def _settle(self, batch: Batch) -> None:
         if Rule.COMMIT_LAST in self.off:
@@ -157,14 +145,14 @@ class CutMaking:
 
     def start(self) -> None:
         """From the beginning of the histograms; of the epochs complete by now only the latest is told again."""
-        self._maker, self._next, self._known = CutMaker(self.partitions), 0, len(self._log())
+        self._epochs, self._next, self._known = Epochs(self.partitions), 0, len(self._log())
         self._latest: CutsPublished | None = None
 
     async def turn(self) -> bool:
         """Everything there is to read, and the cuts it completes."""
         log, began = self._log(), self._next
         while self._next < len(log):
-            cuts = self._maker.take(_histogram(log[self._next].value))
+            cuts = self._epochs.hear(RFM_HISTOGRAMS.name, log[self._next].value)
             self._next += 1
             self._latest = cuts or self._latest
             if self._latest is not None and self._next >= self._known:
@@ -173,9 +161,9 @@ class CutMaking:
         return self._next > began
 
     def _broadcast(self, cuts: CutsPublished) -> None:
-        for partition in range(self.partitions):
+        for emit in broadcast(cuts, range(self.partitions)):
             self.world.points.reach("cut-maker broadcast")
-            self.world.append(CUSTOMER_EVENTS.name, partition, None, encode(cuts))
+            self.world.append(emit.topic, emit.partition, emit.key, emit.value)
 
     def _log(self) -> list[Stored]:
         return self.world.log(RFM_HISTOGRAMS.name, 0)

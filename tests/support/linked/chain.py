@@ -8,17 +8,13 @@ from typing import Any
 
 import msgspec
 
-from services.profile.fold import ProfileFold
-from services.segmenter.fold import SegmenterFold
-from services.trigger_engine.fold import TriggerFold
+from services.rehearsal.pipeline import Hop, folds
 from shared.contract.bundles import SegmentsUpdated
 from shared.contract.codec import encode
 from shared.contract.partitioner import partition_of
 from shared.engine.fold.batch import Emit
-from shared.engine.fold.fold import Fold
 from shared.engine.fold.rules import ALL_ON, Off
 from shared.engine.state.entry import Entry
-from shared.engine.step.partition import Partition
 from shared.shop import DAY, Shop
 from tests.support.world import Stored
 
@@ -34,16 +30,8 @@ class Chain:
         self.logs: dict[tuple[str, int], list[Stored]] = {}
         self.repeats: random.Random | None = None
         """With it some records are written twice, as after a crash between write and commit."""
-        self.cores: dict[tuple[int, int], Partition[Any]] = {}
-        for home in HOMES:
-            folds: tuple[Fold[Any], ...] = (
-                ProfileFold(SHOP, scenario=True),
-                SegmenterFold(SHOP, epoch_ms=10_000 * DAY, partition=home),
-                TriggerFold(SHOP),
-            )
-            for hop, fold in enumerate(folds):
-                core: Partition[Any] = Partition(fold, partition=home, seal=lambda *_: "", scenario=True, off=off)
-                self.cores[hop, home] = core
+        self.hops = [Hop(make, partitions=HOMES, off=off) for make in folds(SHOP, epoch_ms=10_000 * DAY)]
+        self.workers = [(hop, home) for home in HOMES for hop in range(len(HOPS))]
 
     def log(self, topic: str, partition: int) -> list[Stored]:
         return self.logs.setdefault((topic, partition), [])
@@ -61,11 +49,9 @@ class Chain:
 
     def turn(self, hop: int, home: int, most: int) -> bool:
         """One batch; False if there was nothing to do."""
-        core = self.cores[hop, home]
-        records = self.log(HOPS[hop], home)[core.next : core.next + most]
-        for record in records:
-            core.apply(record)
-        emits = core.drain().emits
+        start = self.hops[hop].partitions[home].next
+        records = self.log(HOPS[hop], home)[start : start + most]
+        emits = [emit for batch in self.hops[hop].take(home, records) for emit in batch.emits]
         again = self.repeats is not None and self.repeats.random() < 0.3
         for emit in emits + emits if again else emits:
             self.put(emit)
@@ -75,7 +61,7 @@ class Chain:
         """`slow` workers have their turn only now and then; at most `turns` turns."""
         while turns > 0:
             busy = False
-            for hop, home in rnd.sample(list(self.cores), len(self.cores)):
+            for hop, home in rnd.sample(self.workers, len(self.workers)):
                 turns -= 1
                 if (hop, home) in slow and rnd.random() < 0.9:
                     busy = True
@@ -85,7 +71,7 @@ class Chain:
                 return
 
     def entry(self, hop: int, name: str) -> Entry[Any]:
-        return self.cores[hop, partition_of(name.encode())].memory.look(name.encode())
+        return self.hops[hop].partitions[partition_of(name.encode())].memory.look(name.encode())
 
     def told(self, topic: str) -> list[Any]:
         """Decoded values of a topic, partition by partition."""

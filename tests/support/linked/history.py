@@ -134,7 +134,7 @@ def live(
     chain.broadcast(PolicyPublished(1, policy))
     now = T0 + 22 * DAY
     chain.broadcast(Tick(now, scenario=True))
-    slow = frozenset(rnd.sample(list(chain.cores), rnd.randint(0, 4))) if lag else frozenset()
+    slow = frozenset(rnd.sample(chain.workers, rnd.randint(0, 4))) if lag else frozenset()
     for one in told:
         if isinstance(one, Unlinked):
             chain.run(rnd)

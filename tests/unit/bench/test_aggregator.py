@@ -8,13 +8,13 @@ from collections import Counter
 import msgspec
 import pytest
 
+from services.rehearsal.pipeline import Given
 from shared.contract.partitioner import partition_of
 from shared.engine.step.partition import Partition
 from tests.bench.aggregator import job
 from tests.bench.aggregator.events import events
 from tests.bench.aggregator.fold import AggregatorFold
 from tests.bench.figures import Sheet
-from tests.bench.in_process import Record
 from tests.bench.peers.contest import report
 from tests.bench.peers.exact import Exactness, Expected
 from tests.bench.peers.hosts import FAUST_HOST, OURS, QUIX
@@ -54,7 +54,7 @@ def _answers_of_engine(log: list[LogRecord]) -> list[bytes]:
         core = Partition(AggregatorFold("aggregator", "answers"), partition=number, seal=lambda *_: "")
         for one in log:
             if one.partition == number:
-                core.apply(Record(one.offset, one.key, one.value, one.timestamp))
+                core.apply(Given(one.offset, one.key, one.value, one.timestamp))
         assert core.counts.poison == 0
         found += [emit.value for emit in core.drain().emits]
     return found

@@ -7,7 +7,7 @@ from shared.contract.partitioner import partition_of
 from shared.contract.topics import PARTITIONS
 from tests.bench import population, workload
 from tests.bench.__main__ import MORNING, POLICY
-from tests.bench.in_process import Hop
+from tests.bench.in_process import MeasuredHop
 
 MODELS = 150
 
@@ -24,16 +24,16 @@ async def test_copies_restore_in_each_hop_and_the_tail_is_all_steps() -> None:
     keys = population.keys(300)
 
     for service in services:
-        hop = Hop(service.make)
+        hop = MeasuredHop(service.make)
         for emit in service.states(keys):
             assert emit.key is not None
             hop.partitions[emit.partition].restore(emit.key, emit.value)
-        for number, core in enumerate(hop.partitions):
+        for number, core in hop.partitions.items():
             core.restored()
             assert core.next == sum(emit.partition == number for emit in service.history)
         hop.feed(service.tail, 0)
 
         linked = MODELS // workload.REACHABLE_EACH  # whose address is an id of its own
-        assert sum(len(core.store) for core in hop.partitions) == MODELS + linked + 300
+        assert sum(len(core.store) for core in hop.partitions.values()) == MODELS + linked + 300
         assert hop.steps == len(service.tail) == 240
     assert len(keys) == PARTITIONS

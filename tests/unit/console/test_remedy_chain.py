@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,7 @@ import pytest
 import services.trigger_engine
 from services.console.letters import dead
 from services.console.remedies import PutBack, remedy
-from services.profile.fold import ProfileFold
-from services.segmenter.fold import SegmenterFold
-from services.trigger_engine.fold import TriggerFold
+from services.rehearsal.pipeline import MakeFold, folds
 from services.trigger_engine.publish import read_policy_file
 from shared.contract.broadcasts import PolicyPublished, Tick
 from shared.contract.codec import encode
@@ -48,15 +47,10 @@ class Chain:
     def __init__(self) -> None:
         self.world = World()
         self.bad: dict[str, Bad] = {}
-        shop = Shop()
-        folds: tuple[Callable[[], Any], ...] = (
-            lambda: self._fragile(ProfileFold(shop, scenario=True)),
-            lambda: self._fragile(SegmenterFold(shop, epoch_ms=DAY, partition=PLACE)),
-            lambda: self._fragile(TriggerFold(shop)),
-        )
-        self.workers = [Worker(self.world, fold, PLACE) for fold in folds]
+        self.workers = [Worker(self.world, partial(self._fragile, make), PLACE) for make in folds(Shop(), epoch_ms=DAY)]
 
-    def _fragile(self, fold: Any) -> Any:
+    def _fragile(self, make: MakeFold) -> Any:
+        fold = make(PLACE)
         for name in ("on_record", "on_time"):
             setattr(fold, name, self._guarded(fold.name, name, getattr(fold, name)))
         return fold

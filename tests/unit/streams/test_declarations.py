@@ -8,9 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.profile.fold import ProfileFold
-from services.segmenter.fold import SegmenterFold
-from services.trigger_engine.fold import TriggerFold
+from services.rehearsal.pipeline import folds
 from shared.contract.broadcasts import SourceCompleted
 from shared.contract.codec import encode
 from shared.contract.origin import Origin
@@ -41,12 +39,12 @@ def told(partition: Partition[Any]) -> list[tuple[str, int, Origin | None]]:
     return [(each.source, each.until, each.origin) for each in read]
 
 
-def profile() -> Fold[Any]:
-    return ProfileFold(Shop(), scenario=True)
-
-
 def hops() -> Sequence[Fold[Any]]:
-    return [profile(), SegmenterFold(Shop(), epoch_ms=60_000, partition=0)]
+    return [make(0) for make in folds(Shop(), epoch_ms=60_000)]
+
+
+def profile() -> Fold[Any]:
+    return hops()[0]
 
 
 def test_each_source_has_its_own_and_only_a_later_one_applies() -> None:
@@ -58,7 +56,7 @@ def test_each_source_has_its_own_and_only_a_later_one_applies() -> None:
 
 
 def test_it_carries_its_place_down_the_chain() -> None:
-    first, second = hops()
+    first, second, _ = hops()
     ((source, until, origin),) = told(core(first, SourceCompleted("pos", 5)))
     again = told(core(second, SourceCompleted(source, until, origin)))
 
@@ -78,8 +76,8 @@ def test_it_survives_a_restart_and_a_repetition_then_says_nothing() -> None:
 
 def test_the_trigger_engine_knows_them_again_after_a_restart() -> None:
     place = Origin(1, 0, 0)
-    batch = core(TriggerFold(Shop()), SourceCompleted("pos", 5, place), SourceCompleted("oms", 3, place)).drain()
-    fold = TriggerFold(Shop())
+    batch = core(hops()[2], SourceCompleted("pos", 5, place), SourceCompleted("oms", 3, place)).drain()
+    fold: Any = hops()[2]
     again = core(fold)
     again.restore(PARTITION, batch.values)
     again.restored()
