@@ -14,8 +14,6 @@ from hypothesis import settings
 from tests.support.data import data_directory
 from tests.support.stack import House, Topics, fresh_database, house
 
-pytest_plugins = ["pytester"]
-
 # A shell that starts the tests in the background lets them ignore SIGINT, and so would every process that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

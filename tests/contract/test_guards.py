@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from tests import conftest
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -148,20 +152,49 @@ def test_both_locks_agree() -> None:
     assert pins("requirements.lock") <= pins("requirements-dev.lock")
 
 
-@pytest.mark.parametrize("processes", [(), ("--numprocesses=2",)], ids=["one process", "shared"])
-def test_a_data_test_that_is_skipped_although_the_data_is_there_fails_the_run(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, processes: tuple[str, ...]
-) -> None:
-    pytester.makeini("[pytest]\nmarkers =\n    data: needs data")
-    pytester.makeconftest(
-        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from tests.conftest import pytest_configure, pytest_sessionfinish, pytest_terminal_summary\n"
-    )
-    pytester.makepyfile("import pytest\n\n@pytest.mark.data\ndef test_it():\n    pytest.skip('no time')\n")
-    monkeypatch.setenv("HUITOU_DATA", str(pytester.path))
-    there = pytester.runpytest_subprocess("-p", "no:cacheprovider", *processes)
-    monkeypatch.setenv("HUITOU_DATA", str(pytester.path / "elsewhere"))
-    elsewhere = pytester.runpytest_subprocess("-p", "no:cacheprovider", *processes)
+class Screen:
+    """What the summary shows, line by line."""
 
-    there.stdout.fnmatch_lines(["*data tests skipped although the data is there*", "*::test_it"])
-    assert (there.ret, elsewhere.ret) == (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.OK)
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def section(self, title: str, **_: object) -> None:
+        self.lines.append(title)
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.mark.parametrize("run", ["one process", "shared"])
+def test_a_data_test_that_is_skipped_although_the_data_is_there_fails_the_run(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: str
+) -> None:
+    request.node.add_marker(pytest.mark.data)
+    call: pytest.CallInfo[None] = pytest.CallInfo.from_call(lambda: pytest.skip("no time"), when="call")
+    report = pytest.TestReport.from_item_and_call(request.node, call)
+    if run == "shared":  # as pytest-xdist sends it from a worker to the process that decides
+        hook = request.config.hook
+        sent = json.dumps(hook.pytest_report_to_serializable(config=request.config, report=report))
+        report = hook.pytest_report_from_serializable(config=request.config, data=json.loads(sent))
+
+    monkeypatch.setenv("HUITOU_DATA", str(tmp_path))
+    there = ended(report)
+    monkeypatch.setenv("HUITOU_DATA", str(tmp_path / "elsewhere"))
+    elsewhere = ended(report)
+
+    shown = ["data tests skipped although the data is there", request.node.nodeid]
+    assert there == (pytest.ExitCode.TESTS_FAILED, shown)
+    assert elsewhere == (pytest.ExitCode.OK, [])
+
+
+def ended(report: pytest.TestReport) -> tuple[int, list[str]]:
+    """Exit status and summary of a session under tests/conftest.py in which this one report came."""
+    plugins, screen = pytest.PytestPluginManager(), Screen()
+    config = SimpleNamespace(stash=pytest.Stash(), pluginmanager=plugins)
+    session = SimpleNamespace(config=config, exitstatus=pytest.ExitCode.OK)
+    plugins.register(conftest)
+    conftest.pytest_configure(config)  # type: ignore[arg-type]
+    plugins.hook.pytest_runtest_logreport(report=report)
+    plugins.hook.pytest_sessionfinish(session=session, exitstatus=session.exitstatus)
+    plugins.hook.pytest_terminal_summary(terminalreporter=screen, exitstatus=session.exitstatus, config=config)
+    return session.exitstatus, screen.lines
