@@ -5,6 +5,8 @@ FAUST := .venv-faust
 BIN := $(VENV)/bin
 # The long files first, so that no worker is left alone with one at the end.
 SHARED := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+# A test run starts some hundred processes: what they import is compiled once, whatever the environment says.
+export PYTHONDONTWRITEBYTECODE :=
 # What nobody imports need not be compiled.
 INSTALL := install --quiet --disable-pip-version-check --no-compile --require-hashes
 PIP := $(BIN)/python -m pip $(INSTALL)
