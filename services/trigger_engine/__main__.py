@@ -10,11 +10,12 @@ from typing import Final
 import uvloop
 
 from services.trigger_engine.fold import TriggerFold
-from services.trigger_engine.publish import publish_policy, read_policy_file
+from services.trigger_engine.publish import publish_policy
 from shared import log, usage
 from shared.engine.fold.rules import ALL_ON, Off
 from shared.engine.host.commands import run_service
 from shared.engine.host.settings import EngineSettings
+from shared.language.policy_file import read_policy_file
 
 COMMANDS: Final = {
     "publish FILE": "put a policy into force; every change needs a higher version",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any, Final
 
 from aiokafka.errors import KafkaError, KafkaTimeoutError
@@ -14,27 +13,11 @@ from shared.contract.codec import cloud_event, encode
 from shared.contract.topics import CUSTOMER_EVENTS
 from shared.kafka.clients import producer
 from shared.language.check import parse_policy
-from shared.language.text import read_text
 from shared.log import Log
 
 RETRY_SECONDS: Final = 1.0
 
 _log = Log("trigger_engine.publish")
-
-
-def read_policy_file(path: Path) -> dict[str, Any]:
-    """The checked document of a YAML or JSON file; ValueError names the file, the field and the reason."""
-    try:
-        return check_policy(read_text(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def check_policy(document: Any) -> dict[str, Any]:
-    """The document if the engine can work by it; ValueError names the field and the reason."""
-    parse_policy(document)
-    checked: dict[str, Any] = document
-    return checked
 
 
 async def publish_policy(bootstrap: str, document: Any) -> int:

@@ -21,8 +21,8 @@ from rich.console import Console
 from deploy.demo.verdict import write
 from deploy.stack.stack import CACHE
 from deploy.stack.supervisor import StartError
-from services.trigger_engine.publish import read_policy_file
 from shared.instants import parse_instant
+from shared.language.policy_file import read_policy_file
 from tests.bench import beside_import, chain, due, in_process, intake, latency, report, restart, scale_out
 from tests.bench.figures import Sheet, table
 from tests.bench.peers import contest

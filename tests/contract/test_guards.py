@@ -58,53 +58,60 @@ def test_clock_and_chance_are_refused_everywhere_but_in_the_clock(tmp_path: Path
     assert verdicts["shared/clock.py"].returncode == 0
 
 
-def package(root: Path, files: dict[str, str]) -> None:
-    """A small tree with the product's package names, and its import contracts."""
+BORDERS = [
+    ("services/profile/logic.py", "services.segmenter", "Services know each other through topics only"),
+    ("services/profile/state.py", "services.rehearsal", "Services know each other through topics only"),
+    ("services/rehearsal/audit.py", "services.profile", "Services know each other through topics only"),
+    ("shared/ids.py", "services.notifier", "Each layer imports those below it"),
+    ("services/profile/fold.py", "deploy.stack", "Each layer imports those below it"),
+    ("deploy/demo/__init__.py", "tests.oracle", "Each layer imports those below it"),
+    ("services/notifier/__init__.py", "tests.oracle", "Each layer imports those below it"),
+    ("shared/engine/fold/batch.py", "shared.engine.host", "The rooms of the engine import to the left"),
+    ("shared/contract/facts.py", "shared.engine.step", "The floors of shared code import downward"),
+    ("tests/oracle/__init__.py", "services.profile", "The oracle computes by itself"),
+]
+"""File → a module that it must not import, and the contract that says so."""
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small tree with the product's package names and its import contracts, without a fault."""
+    root = tmp_path_factory.mktemp("tree")
     names = tomllib.loads(CONFIG.read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
     for name in (*names, "tests", "tests.oracle"):
         folder = root / name.replace(".", "/")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "__init__.py").touch()
-    modules = dict.fromkeys(("services/profile/logic.py", "shared/contract/facts.py", "shared/ids.py"), "")
-    modules |= dict.fromkeys(
-        ("services/segmenter/rules.py", "services/segmenter/state.py", "deploy/create_topics.py"), ""
-    )
-    for path, text in (modules | files).items():
-        (root / path).write_text(text, encoding="utf-8")
+    for path, _, _ in BORDERS:
+        (root / path).touch()
     shutil.copy(CONFIG, root)
+    return root
 
 
-@pytest.mark.parametrize(
-    ("path", "line", "contract"),
-    [
-        ("services/profile/logic.py", "import services.segmenter", "Services know each other through topics only"),
-        ("services/profile/logic.py", "import services.rehearsal", "Services know each other through topics only"),
-        ("services/rehearsal/audit.py", "import services.profile", "Services know each other through topics only"),
-        ("shared/ids.py", "import services.profile", "Deployment knows services, services know what is shared"),
-        ("services/profile/logic.py", "import deploy.stack", "Deployment knows services, services know what is shared"),
-        ("services/profile/logic.py", "import asyncio", "Decisions are pure"),
-        ("services/segmenter/state.py", "import time", "Decisions are pure"),
-        ("services/segmenter/rules.py", "import sqlalchemy", "Decisions are pure"),
-        ("shared/contract/facts.py", "import aiokafka", "Decisions are pure"),
-        ("tests/oracle/__init__.py", "import services.profile", "The oracle computes by itself"),
-        ("deploy/demo/__init__.py", "import tests.oracle", "What is shipped imports no proof"),
-        ("deploy/stack/__init__.py", "from tests.support import unguarded", "What is shipped imports no proof"),
-        ("services/notifier/__init__.py", "import tests", "What is shipped imports no proof"),
-    ],
-)
-def test_an_import_across_a_border_breaks_its_contract(tmp_path: Path, path: str, line: str, contract: str) -> None:
-    package(tmp_path, {path: f"{line}\n"})
-    verdict = run(str(BIN / "lint-imports"), "--no-cache", cwd=tmp_path)
-
-    broken = [each for each in verdict.stdout.splitlines() if each.endswith("BROKEN")]
+@pytest.fixture(scope="module")
+def planted(tree: Path) -> str:
+    """The words of import-linter about a tree with every fault at once."""
+    root = tree.with_name("planted")
+    shutil.copytree(tree, root)
+    for path, target, _ in BORDERS:
+        (root / path).write_text(f"import {target}\n", encoding="utf-8")
+    verdict = run(str(BIN / "lint-imports"), "--no-cache", cwd=root)
     assert verdict.returncode == 1, verdict.stdout
-    assert len(broken) == 1
-    assert broken[0].startswith(contract)
+    return verdict.stdout
 
 
-def test_a_tree_without_such_imports_keeps_all_contracts(tmp_path: Path) -> None:
-    package(tmp_path, {})
-    verdict = run(str(BIN / "lint-imports"), "--no-cache", cwd=tmp_path)
+@pytest.mark.parametrize(("path", "target", "contract"), BORDERS)
+def test_an_import_across_a_border_breaks_its_contract(planted: str, path: str, target: str, contract: str) -> None:
+    importer = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    broken = planted[planted.index("Broken contracts") :]
+    section = broken[broken.index(contract) :]
+    following = [section.index(other, 1) for _, _, other in BORDERS if other != contract and other in section]
+
+    assert f"{importer} -> {target}" in section[: min(following, default=len(section))]
+
+
+def test_a_tree_without_such_imports_keeps_all_contracts(tree: Path) -> None:
+    verdict = run(str(BIN / "lint-imports"), "--no-cache", cwd=tree)
 
     assert verdict.returncode == 0, verdict.stdout
 

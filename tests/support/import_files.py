@@ -12,9 +12,8 @@ import msgspec
 import openpyxl
 
 from services.ingest.identifiers import Pepper
-from services.ingest.imports.frames import frames
 from services.ingest.imports.limits import COMMAND, Limits
-from services.ingest.imports.prepare import Packed, Tools, Wish, packed_records, prepare
+from services.ingest.imports.prepare import Tools, Wish, prepare
 from services.ingest.imports.report import Report
 from services.ingest.imports.table import Reading
 from services.ingest.imports.terms import Terms
@@ -22,7 +21,9 @@ from services.ingest.imports.vocabulary import Kind
 from services.ingest.seal_memory import SealMemory
 from shared.contract.codec import decode_front
 from shared.contract.facts import Fact
+from shared.contract.frames import frames
 from shared.contract.identity import Linked
+from shared.contract.prepared_records import PreparedRecord, prepared_records
 from shared.contract.topics import CUSTOMER_EVENTS
 from shared.instants import parse_zone
 from shared.sealing import Keyring
@@ -38,7 +39,7 @@ class Outcome(NamedTuple):
     """What a reading gave: its report and every record, in the order in which it would be sent."""
 
     report: Report
-    records: list[Packed]
+    records: list[PreparedRecord]
 
     @property
     def facts(self) -> list[tuple[str, Any]]:
@@ -83,7 +84,7 @@ def read(
     wish = Wish(file, file.name, terms(kind=kind, **changes), reading or Reading(), columns)
     report = prepare(wish, records, tools)
     with records.open("rb") as content:
-        return Outcome(report, [record for frame in frames(content) for record in packed_records(frame.body)])
+        return Outcome(report, [record for frame in frames(content) for record in prepared_records(frame.body)])
 
 
 def csv_bytes(header: Sequence[str], rows: Rows, *, delimiter: str = ",") -> bytes:

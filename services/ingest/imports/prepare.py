@@ -18,7 +18,6 @@ import msgspec
 from services.ingest.fields import EventRefusedError
 from services.ingest.imports import mapping
 from services.ingest.imports.cells import Layout
-from services.ingest.imports.frames import append
 from services.ingest.imports.gathering import Gathering, Said, Say
 from services.ingest.imports.limits import Limits
 from services.ingest.imports.refusals import RowRefusedError
@@ -30,14 +29,13 @@ from services.ingest.imports.vocabulary import Kind
 from services.ingest.people import as_heard
 from services.ingest.records import Request
 from services.ingest.seal_memory import SealMemory
+from shared.contract.frames import append
+from shared.contract.prepared_records import PreparedRecord, prepared_records
 from shared.contract.topics import CUSTOMER_EVENTS
 from shared.engine.fold.batch import Emit
 from shared.sealing import Keyring
 
-Packed = tuple[str, int, bytes | None, bytes, list[tuple[str, bytes]]]
-"""An Emit as it is kept on disk."""
 _encode = msgspec.msgpack.Encoder().encode
-packed_records = msgspec.msgpack.Decoder(list[Packed]).decode
 
 
 class Wish(NamedTuple):
@@ -133,7 +131,7 @@ def _keep(said: Said, terms: Terms, tally: Tally, tools: Tools) -> Entry | None:
     return Entry((first.at, first.id), _encode([_packed(record) for record in request.records]))
 
 
-def _packed(record: Emit) -> Packed:
+def _packed(record: Emit) -> PreparedRecord:
     return record.topic, record.partition, record.key, record.value, list(record.headers)
 
 
@@ -141,7 +139,7 @@ def _write(entries: Iterable[Entry], file: IO[bytes], tally: Tally) -> None:
     for number, entry in enumerate(entries):
         append(file, entry.body)
         if number < len(tally.first) + 5:
-            for topic, _, key, value, headers in packed_records(entry.body):
+            for topic, _, key, value, headers in prepared_records(entry.body):
                 if topic == CUSTOMER_EVENTS.name and key is not None and headers:  # links have none
                     tally.show(key.decode(), _shown(value))
     file.flush()

@@ -10,10 +10,10 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from services.ingest.chain_lag import ChainLag
-from services.ingest.imports.frames import Frame, frames
 from services.ingest.imports.jobs import Job, Status
 from services.ingest.imports.pace import CHUNK
-from services.ingest.imports.prepare import packed_records
+from shared.contract.frames import Frame, frames
+from shared.contract.prepared_records import prepared_records
 from shared.kafka.clients import producer
 
 LINGER_MS: Final = 5
@@ -74,7 +74,7 @@ async def _acknowledged(client: AIOKafkaProducer, chunk: list[Frame]) -> None:
     acks = [
         await client.send(topic, value, key, partition, headers=headers)
         for frame in chunk
-        for topic, partition, key, value, headers in packed_records(frame.body)
+        for topic, partition, key, value, headers in prepared_records(frame.body)
     ]
     await asyncio.gather(*acks)
 

@@ -12,7 +12,7 @@ from typing import IO, Final, NamedTuple, Self, final
 
 import msgspec
 
-from services.ingest.imports.frames import append, frames
+from shared.contract.frames import append, frames
 
 BUDGET: Final = 24 << 20
 """Bytes held in memory before a run is written."""

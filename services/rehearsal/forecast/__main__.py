@@ -15,12 +15,12 @@ from pathlib import Path
 
 import msgspec
 
-from services.ingest.imports.frames import frames
-from services.ingest.imports.prepare import Packed, packed_records
 from services.rehearsal.forecast.expected import customers_of, expect
 from services.rehearsal.forecast.in_force import SECONDS, policy_in_force
-from services.trigger_engine.publish import read_policy_file
 from shared.contract.broadcasts import PolicyPublished
+from shared.contract.frames import frames
+from shared.contract.prepared_records import PreparedRecord, prepared_records
+from shared.language.policy_file import read_policy_file
 from shared.shop import load_shop
 
 HIGHEST = 2**31
@@ -58,10 +58,10 @@ async def _within() -> PolicyPublished | None:
         return None
 
 
-def _groups(records: Path) -> Iterator[list[Packed]]:
+def _groups(records: Path) -> Iterator[list[PreparedRecord]]:
     with records.open("rb") as file:
         for frame in frames(file):
-            yield packed_records(frame.body)
+            yield prepared_records(frame.body)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
-from services.ingest.imports.prepare import Packed
 from services.rehearsal.pipeline import Chain, Hop, folds
 from shared.contract.broadcasts import PolicyPublished, Tick
 from shared.contract.commands import OutreachCommand, SendMessage
+from shared.contract.prepared_records import PreparedRecord
 from shared.contract.public_records import CandidateDecided, SegmentChanged
 from shared.contract.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, OUTREACH_DECISIONS, SEGMENT_CHANGES
 from shared.engine.fold.batch import Emit
@@ -84,7 +84,7 @@ class Expected:
 
 
 def expect(
-    groups: Iterable[list[Packed]], *, baseline: int, shop: Shop, policy: PolicyPublished | None, customers: int
+    groups: Iterable[list[PreparedRecord]], *, baseline: int, shop: Shop, policy: PolicyPublished | None, customers: int
 ) -> Forecast:
     """Run the groups of records and DAYS days behind them. `customers`: how many the groups are about."""
     heard = Expected(baseline)
@@ -119,18 +119,18 @@ def expect(
     )
 
 
-def customers_of(groups: Iterable[list[Packed]]) -> int:
+def customers_of(groups: Iterable[list[PreparedRecord]]) -> int:
     """How many customers the groups are about; further ids of theirs, under which their links stand, do not count."""
     return len({_whom(group) for group in groups} - {None})
 
 
-def _whom(group: list[Packed]) -> bytes | None:
+def _whom(group: list[PreparedRecord]) -> bytes | None:
     return next(
         (key for topic, _, key, _, _ in reversed(group) if topic == CUSTOMER_EVENTS.name and key is not None), None
     )
 
 
-def _sampled(groups: Iterable[list[Packed]], share: float, looked_at: set[bytes]) -> Iterator[Emit]:
+def _sampled(groups: Iterable[list[PreparedRecord]], share: float, looked_at: set[bytes]) -> Iterator[Emit]:
     """All records of what was said of a sampled customer: his links stand under other ids, before his facts."""
     for group in groups:
         records = [Emit(topic, number, key, value) for topic, number, key, value, _ in group]

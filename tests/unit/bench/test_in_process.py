@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.trigger_engine.publish import read_policy_file
+from shared.language.policy_file import read_policy_file
 from tests.bench import in_process
 from tests.bench.__main__ import MORNING, POLICY
 from tests.bench.figures import Sheet

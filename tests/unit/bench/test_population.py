@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from services.trigger_engine.publish import read_policy_file
 from shared.contract.partitioner import partition_of
 from shared.contract.topics import PARTITIONS
+from shared.language.policy_file import read_policy_file
 from tests.bench import population, workload
 from tests.bench.__main__ import MORNING, POLICY
 from tests.bench.in_process import MeasuredHop

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deploy.stack.stack import CACHE
-from services.trigger_engine.publish import check_policy, read_policy_file
+from shared.language.policy_file import check_policy, read_policy_file
 from tests.bench.__main__ import PARTS, POLICY, Wish, awake, wish
 
 

@@ -14,7 +14,6 @@ import services.trigger_engine
 from services.console.letters import dead
 from services.console.remedies import PutBack, remedy
 from services.rehearsal.pipeline import MakeFold, folds
-from services.trigger_engine.publish import read_policy_file
 from shared.contract.broadcasts import PolicyPublished, Tick
 from shared.contract.codec import encode
 from shared.contract.facts import OrderPlaced
@@ -23,6 +22,7 @@ from shared.contract.origin import Origin
 from shared.contract.partitioner import partition_of
 from shared.contract.public_records import SegmentChanged
 from shared.contract.topics import CUSTOMER_EVENTS, DEAD_LETTERS, PROFILE_UPDATES, SEGMENT_CHANGES
+from shared.language.policy_file import read_policy_file
 from shared.shop import DAY, Shop
 from tests.support.world import Stored, Worker, World
 

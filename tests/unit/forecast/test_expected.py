@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from services.ingest.imports.prepare import Packed
 from services.rehearsal.forecast import expected
 from services.rehearsal.forecast.expected import Forecast, customers_of, expect
 from shared.contract.broadcasts import PolicyPublished
@@ -15,6 +14,7 @@ from shared.contract.codec import encode
 from shared.contract.facts import ConsentSet, CustomerFact
 from shared.contract.identity import Linked
 from shared.contract.partitioner import partition_of
+from shared.contract.prepared_records import PreparedRecord
 from shared.contract.topics import CONTACT_POINTS, CUSTOMER_EVENTS
 from shared.shop import DAY, Shop
 from tests.unit.oracle.story import order, sms
@@ -24,7 +24,7 @@ BASELINE = 1_764_158_400_000
 IMPORTED: dict[str, Any] = {"mode": "import", "baseline": BASELINE, "confirmed": True}
 
 
-def group(customer: str, *facts: CustomerFact) -> list[Packed]:
+def group(customer: str, *facts: CustomerFact) -> list[PreparedRecord]:
     key = customer.encode()
     records = [
         (CUSTOMER_EVENTS.name, partition_of(key), key, encode(fact), list[tuple[str, bytes]]()) for fact in facts
@@ -32,7 +32,7 @@ def group(customer: str, *facts: CustomerFact) -> list[Packed]:
     return [*records, (CONTACT_POINTS.name, partition_of(key), key + b"/phone", b"sealed", [])]
 
 
-def bought(customer: str, days_before: float, *more: CustomerFact) -> list[Packed]:
+def bought(customer: str, days_before: float, *more: CustomerFact) -> list[PreparedRecord]:
     return group(customer, order(f"o-{customer}", BASELINE - int(days_before * DAY), **IMPORTED), *more)
 
 
@@ -41,7 +41,7 @@ def consent(customer: str) -> ConsentSet:
     return ConsentSet(id=f"c-{customer}", at=BASELINE - 99 * DAY, **named, **IMPORTED)
 
 
-def forecast(groups: Sequence[list[Packed]], *rules: dict[str, Any], customers: int | None = None) -> Forecast:
+def forecast(groups: Sequence[list[PreparedRecord]], *rules: dict[str, Any], customers: int | None = None) -> Forecast:
     policy = PolicyPublished(7, {"version": 7, "rules": list(rules)}) if rules else None
     count = len({record[2] for each in groups for record in each if record[0] == CUSTOMER_EVENTS.name})
     return expect(groups, baseline=BASELINE, shop=Shop(), policy=policy, customers=customers or count)
@@ -78,9 +78,15 @@ def test_rules_tell_whom_they_would_reach_and_what_stops_the_others() -> None:
 def test_who_is_named_by_two_ids_is_whole_once_they_are_linked() -> None:
     remind = sms("remind", {"on": "since_last_order", "days": 30})
     alias, customer = "c" + "0" * 32, "g" + "1" * 32
-    link: Packed = (CUSTOMER_EVENTS.name, partition_of(alias.encode()), alias.encode(), encode(Linked(customer)), [])
+    link: PreparedRecord = (
+        CUSTOMER_EVENTS.name,
+        partition_of(alias.encode()),
+        alias.encode(),
+        encode(Linked(customer)),
+        [],
+    )
     facts = order("o", BASELINE - 28 * DAY, aliases=(alias,), **IMPORTED), consent(customer)
-    rows: list[list[Packed]] = [[link, *group(customer, *facts)], [link, *bought(customer, 29)]]
+    rows: list[list[PreparedRecord]] = [[link, *group(customer, *facts)], [link, *bought(customer, 29)]]
     assert forecast(rows, remind, customers=1).rules == {"remind": {"send": 1}}
 
 

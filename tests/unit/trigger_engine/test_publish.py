@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import services.trigger_engine
-from services.trigger_engine.publish import read_policy_file
 from shared.language.check import parse_policy
+from shared.language.policy_file import read_policy_file
 from tests.unit.trigger_engine.story import REMINDER, policy, rule
 
 DEFAULT = Path(services.trigger_engine.__file__).parent / "policies" / "default.yaml"

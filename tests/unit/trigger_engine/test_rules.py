@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from services.trigger_engine.publish import check_policy
 from shared.contract.bundles import Cause
 from shared.ids import command_id
+from shared.language.policy_file import check_policy
 from tests.unit.trigger_engine.story import (
     BIRTHDAY,
     BROWSED,
