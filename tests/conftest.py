@@ -12,7 +12,7 @@ import pytest_asyncio
 from hypothesis import settings
 
 from tests.support.data import data_directory
-from tests.support.stack import House, Topics, fresh_database, house
+from tests.support.stack import Embedded, House, Topics, fresh_database, house, jar_cache
 
 # A shell that starts the tests in the background lets them ignore SIGINT, and so would every process that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -36,6 +36,25 @@ async def running() -> AsyncIterator[House]:
         yield chosen
     finally:
         await chosen.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def own(running: House) -> AsyncIterator[Embedded]:
+    """The embedded house of the session: nobody but these tests uses it, so they may kill its broker and delete its topics."""
+    if isinstance(running, Embedded):
+        yield running
+        return
+    ours = Embedded(jar_cache())
+    try:
+        yield ours
+    finally:
+        await ours.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def own_broker(own: Embedded) -> str:
+    """Bootstrap address of a real Kafka that tests may break, one for the whole session."""
+    return await own.kafka()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

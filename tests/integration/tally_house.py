@@ -1,4 +1,4 @@
-"""The tally on a broker of its own, as worker processes: the workload, what must come of it, and what is there."""
+"""The tally on the tests' own broker, as worker processes: the workload, what must come of it, and what is there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import secrets
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -13,13 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from deploy.create_topics import create
 from deploy.stack.environment import interpreter
-from deploy.stack.kafka import Kafka
-from deploy.stack.supervisor import Supervisor
 from shared.contract import topics
 from shared.contract.broadcasts import Tick
 from shared.contract.codec import encode
@@ -27,30 +26,29 @@ from shared.contract.facts import OrderPlaced
 from shared.contract.partitioner import partition_of
 from shared.engine.state.head import PARTITION_KEY, unpack
 from shared.kafka import clients
-from tests.support.stack import jar_cache
-from tests.support.tally import Tally, TallyFold
+from tests.support.stack import fresh_topics
+from tests.support.tally import TALLY_NAME, Tally, TallyFold
 
-USED = (
-    topics.CUSTOMER_EVENTS,
-    topics.PROFILE_UPDATES,
-    topics.SEGMENTS,
-    topics.DEAD_LETTERS,
-    topics.changelog("profile"),
-)
+USED = (topics.CUSTOMER_EVENTS, topics.PROFILE_UPDATES, topics.SEGMENTS, topics.DEAD_LETTERS)
 CUSTOMERS = [f"c{number}" for number in range(40)]
 
 
 @pytest_asyncio.fixture
-async def kafka(tmp_path: Path) -> AsyncIterator[str]:
-    """A broker of the test's own, with the topics that the tally uses."""
-    supervisor = Supervisor(tmp_path / "logs", env=os.environ)
-    broker = Kafka(tmp_path / "kafka", cache=jar_cache(), brief=True)
-    await broker.start(supervisor)
-    try:
-        await create(broker.bootstrap, USED)
-        yield broker.bootstrap
-    finally:
-        await supervisor.stop()
+async def kafka(own_broker: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    """A broker whose topics are empty, and a name for the tally under which nobody was ever in a group."""
+    monkeypatch.setenv(TALLY_NAME, f"tally-{secrets.token_hex(4)}")
+    async with fresh_topics(own_broker, (*USED, changelog())):
+        yield own_broker
+
+
+def group() -> str:
+    """Of the test's tally."""
+    return TallyFold().name
+
+
+def changelog() -> topics.Topic:
+    """Of the test's tally."""
+    return topics.changelog(TallyFold().name)  # type: ignore[arg-type]
 
 
 class Process:
@@ -184,7 +182,7 @@ async def ends(kafka: str, topic: str) -> int:
 
 
 async def lag(kafka: str) -> int:
-    committed = await clients.commits(kafka, "profile", topics.CUSTOMER_EVENTS.name)
+    committed = await clients.commits(kafka, group(), topics.CUSTOMER_EVENTS.name)
     done = sum(int(commit.offset) for commit in committed.values())
     return await ends(kafka, topics.CUSTOMER_EVENTS.name) - done
 
@@ -197,7 +195,7 @@ async def caught_up(kafka: str) -> None:
 
 async def state(kafka: str) -> dict[str, Tally]:
     """By the last record of each key: what compaction keeps."""
-    latest = {r.key: r.value for r in await read(kafka, topics.changelog("profile").name) if r.key != PARTITION_KEY}
+    latest = {r.key: r.value for r in await read(kafka, changelog().name) if r.key != PARTITION_KEY}
     return {key.decode(): msgspec.msgpack.decode(unpack(value)[1], type=Tally) for key, value in latest.items()}
 
 

@@ -27,7 +27,6 @@ from tests.integration import tally_house as suite
 
 pytestmark = pytest.mark.timeout(120)
 kafka = suite.kafka
-CHANGELOG = topics.changelog("profile")
 
 
 @pytest.fixture(autouse=True)
@@ -83,10 +82,10 @@ async def test_what_a_changelog_lost_is_folded_again_though_it_was_committed(kaf
     before = await suite.state(kafka)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
-    await admin.delete_topics([CHANGELOG.name])
+    await admin.delete_topics([suite.changelog().name])
     await admin.close()
     await asyncio.sleep(1)
-    await create(kafka, [CHANGELOG])
+    await create(kafka, [suite.changelog()])
     await suite.ticks(kafka, range(301, 302))
 
     with suite.worker(kafka, instance="tally-1"):
@@ -126,11 +125,11 @@ def test_without_the_package_the_worker_says_how_to_get_it() -> None:
 
 
 async def _committed(kafka: str) -> dict[int, int]:
-    found = await clients.commits(kafka, "profile", topics.CUSTOMER_EVENTS.name)
+    found = await clients.commits(kafka, suite.group(), topics.CUSTOMER_EVENTS.name)
     return {number: int(commit.offset) for number, commit in found.items()}
 
 
 async def _persisted(kafka: str) -> dict[int, int]:
     """Partition → the next input offset that its changelog holds."""
-    values = [r for r in await suite.read(kafka, CHANGELOG.name) if r.key == PARTITION_KEY]
+    values = [r for r in await suite.read(kafka, suite.changelog().name) if r.key == PARTITION_KEY]
     return {record.partition: decode_values(record.value).next for record in values}

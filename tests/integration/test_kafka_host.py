@@ -22,9 +22,11 @@ from shared.engine.step.partition import Partition
 from shared.kafka import clients
 from tests.integration.tally_house import (
     caught_up,
+    changelog,
     ends,
     expected,
     feed,
+    group,
     kafka,
     lag,
     order,
@@ -120,7 +122,7 @@ async def test_more_workers_than_partitions(kafka: str) -> None:
 
 async def _member(kafka: str) -> AIOKafkaConsumer:
     """One who takes partitions of the group and does nothing."""
-    member = clients.group_consumer(kafka, "profile", instance=None)
+    member = clients.group_consumer(kafka, group(), instance=None)
     member.subscribe([topics.CUSTOMER_EVENTS.name])
     await member.start()
     return member
@@ -142,7 +144,7 @@ async def test_a_refused_produce_ends_the_process_and_commits_nothing(kafka: str
 
     assert code == FATAL
     assert "MessageSizeTooLarge" in said
-    committed = await clients.commits(kafka, "profile", topics.CUSTOMER_EVENTS.name)
+    committed = await clients.commits(kafka, group(), topics.CUSTOMER_EVENTS.name)
     assert {commit.offset for commit in committed.values()} <= {0}
 
 
@@ -170,7 +172,7 @@ async def test_a_changed_last_record_is_noticed_by_its_checksum(kafka: str) -> N
     await feed(kafka, 50, per_second=1000)
     with worker(kafka):
         await caught_up(kafka)
-    committed = await clients.commits(kafka, "profile", topics.CUSTOMER_EVENTS.name)
+    committed = await clients.commits(kafka, group(), topics.CUSTOMER_EVENTS.name)
     forged = {number: c._replace(metadata="0:00000000") for number, c in committed.items()}
 
     with pytest.raises(BrokenInvariantError, match="lost or changed records"):
@@ -183,14 +185,14 @@ async def test_ticks_alone_are_passed_on_at_once_and_persisted_every_five_second
     await feed(kafka, 50, per_second=1000)
     with worker(kafka):
         await caught_up(kafka)
-        before = await ends(kafka, topics.changelog("profile").name)
+        before = await ends(kafka, changelog().name)
         passed = await ends(kafka, topics.PROFILE_UPDATES.name)
         await ticks(kafka, range(100, 110))
         await asyncio.sleep(1)
-        soon = await ends(kafka, topics.changelog("profile").name)
+        soon = await ends(kafka, changelog().name)
         went = await ends(kafka, topics.PROFILE_UPDATES.name)
         await asyncio.sleep(6)
-        later = await ends(kafka, topics.changelog("profile").name)
+        later = await ends(kafka, changelog().name)
 
     assert went - passed == 10 * topics.PARTITIONS
     assert soon - before == 0

@@ -20,7 +20,6 @@ from tests.support.tally import TallyFold
 
 pytestmark = pytest.mark.timeout(120)
 kafka = hosts.kafka
-CHANGELOG = topics.changelog("profile")
 
 
 async def test_a_lost_changelog_is_written_again_and_the_service_goes_on(
@@ -39,7 +38,9 @@ async def test_a_lost_changelog_is_written_again_and_the_service_goes_on(
         await hosts.caught_up(kafka)
         process.terminate()
         await process.ended(within=15)
-    written = [snapshot.read(path) for n in range(topics.PARTITIONS) for path in snapshot.paths(tmp_path, "profile", n)]
+    written = [
+        snapshot.read(path) for n in range(topics.PARTITIONS) for path in snapshot.paths(tmp_path, hosts.group(), n)
+    ]
     before = await hosts.state(kafka)
 
     assert len(written) == topics.PARTITIONS
@@ -65,7 +66,7 @@ async def test_a_lost_changelog_is_written_again_and_the_service_goes_on(
 async def _lose(kafka: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
-    await admin.delete_topics([CHANGELOG.name])
+    await admin.delete_topics([hosts.changelog().name])
     await admin.close()
     await asyncio.sleep(1)
-    await create(kafka, [CHANGELOG])
+    await create(kafka, [hosts.changelog()])

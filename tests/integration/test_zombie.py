@@ -14,7 +14,6 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from deploy.create_topics import create
 from shared.contract import topics
 from shared.engine.fold.rules import ALL_ON, Off, Rule
 from shared.engine.host.kafka_host import FATAL
@@ -22,20 +21,34 @@ from shared.engine.host.rounds import Rounds
 from shared.engine.recovery import cluster
 from shared.engine.state.head import PARTITION_KEY, counter_of, decode_values, unpack
 from shared.kafka import clients
-from tests.integration.tally_house import Process, caught_up, ends, expected, feed, kafka, read, state, worker
+from tests.integration.tally_house import (
+    Process,
+    caught_up,
+    changelog,
+    ends,
+    expected,
+    feed,
+    kafka,
+    read,
+    state,
+    worker,
+)
+from tests.support.stack import fresh_topics
 from tests.support.tally import Tally, TallyFold
 
 __all__ = ["kafka"]
 pytestmark = pytest.mark.timeout(90)
 SESSION = 3.0
-CHANGELOG, COPY = topics.changelog("profile"), topics.changelog("segmenter")
+COPY = topics.changelog("segmenter")
 PLACES = [TopicPartition(COPY.name, number) for number in range(topics.PARTITIONS)]
 
 
 class CopyFold(TallyFold):
     """The same fold over the copy of the changelog."""
 
-    name = "segmenter"
+    @property
+    def name(self) -> str:
+        return "segmenter"
 
 
 @asynccontextmanager
@@ -56,10 +69,10 @@ async def _replaced(kafka: str, *, off: str = "") -> AsyncIterator[tuple[Process
 
 async def test_who_was_away_for_longer_than_his_session_ends_and_writes_nothing(kafka: str) -> None:
     async with _replaced(kafka) as (first, _):
-        before = await ends(kafka, CHANGELOG.name)
+        before = await ends(kafka, changelog().name)
         first.thaw()
         code, said = await first.ended(within=10)
-        after = await ends(kafka, CHANGELOG.name)
+        after = await ends(kafka, changelog().name)
 
     assert code == FATAL
     assert "did not confirm this worker for a whole session" in said
@@ -68,13 +81,13 @@ async def test_who_was_away_for_longer_than_his_session_ends_and_writes_nothing(
 
 
 async def test_what_a_zombie_wrote_is_put_right_before_compaction_can_keep_it(kafka: str) -> None:
-    await create(kafka, [COPY])
-    async with _replaced(kafka, off=Rule.HEARTBEAT_WATCH.name) as (first, second):
+    away = _replaced(kafka, off=Rule.HEARTBEAT_WATCH.name)
+    async with fresh_topics(kafka, [COPY]), _quick_cleaner(kafka), away as (first, second):
         truth = await expected(kafka)
-        owned = await ends(kafka, CHANGELOG.name)
+        owned = await ends(kafka, changelog().name)
         first.thaw()
         async with asyncio.timeout(10):
-            while await ends(kafka, CHANGELOG.name) == owned:
+            while await ends(kafka, changelog().name) == owned:
                 await asyncio.sleep(0.05)
         await asyncio.sleep(0.3)
         first.kill()
@@ -94,7 +107,7 @@ async def test_what_a_zombie_wrote_is_put_right_before_compaction_can_keep_it(ka
         assert await _recovered(kafka) != truth
 
         # the live owner, too: he sees the foreign records with his next write
-        await _write(kafka, stale, CHANGELOG.name)
+        await _write(kafka, stale, changelog().name)
         await feed(kafka, 400, per_second=2_000, start=10_000)
         await caught_up(kafka)
         assert "somebody else has written" in second.kill()
@@ -107,7 +120,7 @@ def _counter(record: Any) -> int:
 
 async def _copy(kafka: str) -> list[Any]:
     """Copy the changelog, and answer the records that came after one of their key with a higher counter."""
-    records = await read(kafka, CHANGELOG.name)
+    records = await read(kafka, changelog().name)
     highest: dict[tuple[int, bytes], int] = {}
     stale = []
     for record in records:
@@ -141,18 +154,28 @@ async def _recovered(kafka: str, off: Off = ALL_ON) -> dict[str, Tally]:
     }
 
 
-async def _compact(kafka: str) -> None:
-    """Have the cleaner take every record but the last of its key."""
+@asynccontextmanager
+async def _quick_cleaner(kafka: str) -> AsyncIterator[None]:
+    """A broker that looks for what to compact all the time, until the test is over."""
+    await _alter(kafka, ConfigResourceType.BROKER, "1", {"log.cleaner.backoff.ms": "100"})
+    try:
+        yield
+    finally:
+        await _alter(kafka, ConfigResourceType.BROKER, "1", {})
+
+
+async def _alter(kafka: str, kind: ConfigResourceType, name: str, settings: dict[str, str]) -> None:
+    """Exactly these settings, beside the defaults."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
-    eager = {"segment.ms": "100", "min.cleanable.dirty.ratio": "0.001", "min.compaction.lag.ms": "0"}
-    await admin.alter_configs(
-        [
-            ConfigResource(ConfigResourceType.TOPIC, COPY.name, configs={**COPY.config, **eager}),
-            ConfigResource(ConfigResourceType.BROKER, "1", configs={"log.cleaner.backoff.ms": "100"}),
-        ]
-    )
+    await admin.alter_configs([ConfigResource(kind, name, configs=settings)])
     await admin.close()
+
+
+async def _compact(kafka: str) -> None:
+    """Have the cleaner take every record but the last of its key."""
+    eager = {"segment.ms": "100", "min.cleanable.dirty.ratio": "0.001", "min.compaction.lag.ms": "0"}
+    await _alter(kafka, ConfigResourceType.TOPIC, COPY.name, {**COPY.config, **eager})
     before = len(await _there(kafka))
     async with asyncio.timeout(30), clients.producer(kafka) as producer:
         while True:

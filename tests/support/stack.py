@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy.engine import make_url
 
-from deploy.create_topics import create
+from deploy.create_topics import Declared, create
 from deploy.stack.kafka import Kafka
 from deploy.stack.postgres import Postgres
 from deploy.stack.stack import CACHE
@@ -177,6 +178,28 @@ class Topics:
         name = f"{stem}-{secrets.token_hex(4)}"
         await create(self._bootstrap, [Topic(name, partitions, dict(config or {}))])
         return name
+
+
+async def delete(bootstrap: str, topics: Iterable[Declared]) -> None:
+    """Take topics away, with the commits of every group there; one that is not there is no error."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_topics([each.name for each in topics])
+    finally:
+        await admin.close()
+
+
+@asynccontextmanager
+async def fresh_topics(bootstrap: str, topics: Iterable[Declared]) -> AsyncIterator[None]:
+    """The topics empty and as they are declared, whatever was in them; taken away afterwards."""
+    wanted = list(topics)
+    await delete(bootstrap, wanted)
+    await create(bootstrap, wanted)
+    try:
+        yield
+    finally:
+        await delete(bootstrap, wanted)
 
 
 @asynccontextmanager

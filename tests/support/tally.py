@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -27,6 +28,8 @@ from shared.contract.origin import NEVER
 from shared.contract.public_records import SegmentChanged
 from shared.engine.fold.fold import Columns, Context, Outcome, Output
 
+TALLY_NAME = "HUITOU_TALLY_NAME"
+"""Environment variable: the first hop's name, of which group and changelog have theirs."""
 QUIET_MS = 5_000
 """The tally ages this long after its latest order."""
 
@@ -42,7 +45,6 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
 class TallyFold:
     """First hop: counts what it is told, even duplicates: only the engine's fence stands between it and a double count."""
 
-    name = "profile"
     input = "customer-events-v1"
     output: str | None = "profile-updates-v1"
     state = Tally
@@ -53,6 +55,10 @@ class TallyFold:
 
     def __init__(self, epoch_ms: int = 0) -> None:
         self.factor, self.epoch_ms = 1, epoch_ms
+
+    @property
+    def name(self) -> str:
+        return os.environ.get(TALLY_NAME, "profile")
 
     def empty(self) -> Tally:
         return Tally()
