@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +125,11 @@ class Rebuilder:
         core.restored()
         if core.next == 0 == to:
             return core, None
-        await self._tail(reader, core, max(to, core.next), header.checksum if header else "")
+        place = TopicPartition(self._input, number)
+        async for records in tail(reader, place, core.next, max(to, core.next), header.checksum if header else ""):
+            for record in records:
+                _muted(core, record)
+            core.drain()
         return core, core.drain()
 
     def _restore(self, core: Partition[Any], number: int, newest: int | None) -> snapshot.Header | None:
@@ -144,24 +148,30 @@ class Rebuilder:
             return header
         return None
 
-    async def _tail(self, reader: AIOKafkaConsumer, core: Partition[Any], to: int, expected: str) -> None:
-        place = TopicPartition(self._input, core.partition)
-        start = (await reader.beginning_offsets([place]))[place]
-        end = (await reader.end_offsets([place]))[place]
-        if core.next < start or to > end:
-            msg = f"{self._input}[{core.partition}]: {core.next} to {to} is needed, the log holds {start} to {end}: no newer snapshot"
-            raise BrokenInvariantError(msg)
-        reader.assign([place])
-        position = core.next - 1 if expected and core.next > start else core.next
-        reader.seek(place, position)
-        while position < to:
-            for record in (await reader.getmany(place, timeout_ms=200, max_records=READ)).get(place, ()):
-                position = record.offset + 1
-                if record.offset < core.next:
-                    _same(record, expected, place)
-                elif record.offset < to:
-                    _muted(core, record)
-            core.drain()
+
+async def tail(
+    reader: AIOKafkaConsumer, place: TopicPartition, start: int, to: int, expected: str
+) -> AsyncIterator[list[Any]]:
+    """The records of an input partition from `start` up to `to`, poll by poll.
+
+    `expected`: checksum of the record before `start`, as a snapshot has it; empty: none. BrokenInvariantError where the
+    log does not hold all of this, or another record stands there.
+    """
+    first = (await reader.beginning_offsets([place]))[place]
+    end = (await reader.end_offsets([place]))[place]
+    if start < first or to > end:
+        msg = f"{place.topic}[{place.partition}]: {start} to {to} is needed, the log holds {first} to {end}: no newer snapshot"
+        raise BrokenInvariantError(msg)
+    reader.assign([place])
+    position = start - 1 if expected and start > first else start
+    reader.seek(place, position)
+    while position < to:
+        polled = (await reader.getmany(place, timeout_ms=200, max_records=READ)).get(place, [])
+        if polled and polled[0].offset < start:
+            _same(polled[0], expected, place)
+        if polled:
+            position = polled[-1].offset + 1
+            yield [record for record in polled if start <= record.offset < to]
 
 
 def differences(core: Partition[Any], live: Live) -> Iterator[str]:

@@ -91,14 +91,32 @@ def write(directory: Path, header: Header, records: Iterable[Stored]) -> Path:
 def read(path: Path) -> tuple[Header, Sequence[Stored]]:
     """Header and records, the partition values last. ValueError says what is wrong with the file."""
     with path.open("rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            raise ValueError(f"{path}: is no snapshot")
         blocks = _blocks(file, path)
-        header = msgspec.json.decode(next(blocks, b""), type=Header)
+        header = _header(file, blocks, path)
         records = [record for block in blocks for record in _unpacked(block)]
     if len(records) != header.customers + 1 or records[-1][0] != PARTITION_KEY:
         raise ValueError(f"{path}: holds {len(records)} records, {header.customers + 1} were written")
     return header, records
+
+
+def values(path: Path) -> tuple[Header, bytes]:
+    """Header and the partition values alone: the customers are passed over unread. ValueError as `read`."""
+    with path.open("rb") as file:
+        header = _header(file, _blocks(file, path), path)
+        last = place = file.tell()
+        while frame := file.read(_FRAME.size):
+            last, place = place, file.seek(_FRAME.unpack(frame)[0], os.SEEK_CUR)
+        file.seek(last)
+        records = list(_unpacked(next(_blocks(file, path), b"")))
+    if not records or records[-1][0] != PARTITION_KEY:
+        raise ValueError(f"{path}: the partition values are missing")
+    return header, records[-1][1]
+
+
+def _header(file: BinaryIO, blocks: Iterator[bytes], path: Path) -> Header:
+    if file.read(len(MAGIC)) != MAGIC:
+        raise ValueError(f"{path}: is no snapshot")
+    return msgspec.json.decode(next(blocks, b""), type=Header)
 
 
 def _put(file: BinaryIO, block: bytes) -> None:

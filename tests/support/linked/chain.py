@@ -12,9 +12,10 @@ from services.rehearsal.pipeline import Hop, folds
 from shared.contract.bundles import SegmentsUpdated
 from shared.contract.codec import encode
 from shared.contract.partitioner import partition_of
-from shared.engine.fold.batch import Emit
+from shared.engine.fold.batch import Batch, Emit
 from shared.engine.fold.rules import ALL_ON, Off
 from shared.engine.state.entry import Entry
+from shared.engine.step.partition import Partition
 from shared.shop import DAY, Shop
 from tests.support.world import Stored
 
@@ -51,11 +52,18 @@ class Chain:
         """One batch; False if there was nothing to do."""
         start = self.hops[hop].partitions[home].next
         records = self.log(HOPS[hop], home)[start : start + most]
-        emits = [emit for batch in self.hops[hop].take(home, records) for emit in batch.emits]
+        emits = []
+        for batch in self.hops[hop].take(home, records):
+            emits += batch.emits
+            if batch.checkpoint:
+                self.checkpoint(self.hops[hop].partitions[home], batch)
         again = self.repeats is not None and self.repeats.random() < 0.3
         for emit in emits + emits if again else emits:
             self.put(emit)
         return bool(records)
+
+    def checkpoint(self, core: Partition[Any], batch: Batch) -> None:
+        """A snapshot was asked for: nobody here keeps one."""
 
     def run(self, rnd: random.Random, *, slow: frozenset[tuple[int, int]] = frozenset(), turns: int = 10**9) -> None:
         """`slow` workers have their turn only now and then; at most `turns` turns."""

@@ -33,6 +33,18 @@ def test_a_snapshot_comes_back_as_it_was(tmp_path: Path) -> None:
     assert snapshot.read(path) == (_header(8), RECORDS)
 
 
+def test_the_partition_values_come_back_alone(tmp_path: Path) -> None:
+    path = snapshot.write(tmp_path, _header(8), RECORDS)
+    whole = path.read_bytes()
+
+    assert snapshot.values(path) == (_header(8), b"values")
+    assert snapshot.values(snapshot.write(tmp_path, _header(9, 0), RECORDS[-1:])) == (_header(9, 0), b"values")
+    for rest in (whole[:-1], whole[:-1] + b"?", whole[: len(whole) // 2], whole[:9], b""):
+        path.write_bytes(rest)
+        with pytest.raises(ValueError, match=r"\.snap"):
+            snapshot.values(path)
+
+
 def test_the_latest_two_stay(tmp_path: Path) -> None:
     for following in (9, 100, 11, 1000):
         snapshot.write(tmp_path, _header(following, 0), [(PARTITION_KEY, b"")])
