@@ -13,6 +13,7 @@ from deploy.demo import retail, shop
 from deploy.demo.people import introduction
 from deploy.demo.reactions import Reactions
 from deploy.demo.scenario import Event, Scenario
+from shared.engine.host.announce import announce
 from shared.instants import format_instant
 
 ROOT = Path(__file__).parents[2]
@@ -49,10 +50,12 @@ async def seeded_shop(scenario: Scenario, console: Console, *, customers: int, s
     )
     await scenario.post([event for buyer in people for event in introduction(buyer.person, shop.SEASON_START - HOUR)])
     await scenario.settled(within=180)
+    await announce(stack.kafka, "checkpoint")
     end = shop.SEASON_START + shop.SEASON_DAYS * retail.DAY
     console.print(f"[bold]3. A season[/bold]: {shop.SEASON_DAYS} days in about {seconds:.0f} s")
     season = Season(shop.season(people), [buyer.person.member for buyer in people], end, HOUR, seconds)
     await _live(scenario, console, season)
+    await announce(stack.kafka, "checkpoint")
 
 
 async def online_retail(scenario: Scenario, console: Console, *, file: Path, seconds: float) -> None:

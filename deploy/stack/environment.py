@@ -42,6 +42,7 @@ def environment(directory: Path, *, addresses: Addresses, secrets: Secrets, scen
         "HUITOU_PROVIDERS_FILE": str(secrets.providers),
         "HUITOU_SHOP_FILE": str(shop_file(directory)),
         "HUITOU_IMPORTS": str(directory / "imports"),
+        "HUITOU_SNAPSHOTS": str(directory / "snapshots"),
         "HUITOU_SCENARIO": str(int(scenario)),
         "HUITOU_EPOCH_MS": "60000",
         "HUITOU_HTTP_PORT": http,
