@@ -1,6 +1,7 @@
 """`make bench`: figures of this machine, shown and written to .local/results/bench.json.
 
 BENCH=NAME runs one part (in-process, intake, peers, chain, latency, import, due, restart, scale-out); figures of the others stay as they were.
+BENCH=versus BASE=COMMIT compares this tree with another commit (tests/bench/versus).
 EVENTS shortens intake, peers, chain and scale-out, SECONDS intake, latency and import, CUSTOMERS due and restart.
 """
 
@@ -26,6 +27,9 @@ from shared.language.policy_file import read_policy_file
 from tests.bench import beside_import, chain, due, in_process, intake, latency, report, restart, scale_out
 from tests.bench.figures import Sheet, table
 from tests.bench.peers import contest
+from tests.bench.versus import run as versus
+from tests.bench.versus.asked import asked
+from tests.bench.versus.builds import BuildError
 from tests.bench.wire import RefusedError
 
 ROOT = Path(__file__).parents[2]
@@ -145,13 +149,15 @@ PARTS: Mapping[str, Callable[[Bench], Awaitable[None]]] = {
     "scale-out": _scale_out,
 }
 """In the order in which they run; each starts and stops a stack of its own."""
+VERSUS = "versus"
+"""Not one of them: it compares two builds and needs BASE."""
 
 
 def wish(environment: Mapping[str, str]) -> Wish:
     """BENCH, EVENTS, SECONDS, CUSTOMERS, HUITOU_CACHE; ValueError names what is wrong."""
     part = environment.get("BENCH", "")
     if part and part not in PARTS:
-        raise ValueError(f"BENCH: {part!r} is unknown; there are {', '.join(PARTS)}")
+        raise ValueError(f"BENCH: {part!r} is unknown; there are {', '.join((*PARTS, VERSUS))}")
     events, customers = (
         _number(environment, name, least) for name, least in (("EVENTS", 2_000), ("CUSTOMERS", 10_000))
     )
@@ -192,6 +198,13 @@ def awake(policy: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in policy.items() if key != "quiet_hours"}
 
 
+async def _versus(console: Console) -> int:
+    """1 if a figure of this tree is slower than that of the other build."""
+    policy = awake(read_policy_file(POLICY))
+    parts = await versus.run(asked(os.environ), console, policy=policy, at=MORNING)
+    return int(any(part.slower for part in parts))
+
+
 def main() -> int:
     """0 when everything was measured."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
@@ -202,8 +215,10 @@ def main() -> int:
     console.print(f"{os.cpu_count()} cores, Python {platform.python_version()}, load average before the start {load}")
     sheet = Sheet()
     try:
+        if os.environ.get("BENCH") == VERSUS:
+            return uvloop.run(_versus(console))
         uvloop.run(run(wish(os.environ), sheet, console.print))
-    except (ValueError, StartError, TimeoutError, RefusedError, RuntimeError) as error:
+    except (BuildError, ValueError, StartError, TimeoutError, RefusedError, RuntimeError) as error:
         console.print(table(sheet))
         console.print(f"[red]bench: {error}[/red]")
         return 1

@@ -31,10 +31,8 @@ class Sheet:
 
     def add(self, name: str, value: float, unit: str, *, baseline: float | None = None) -> None:
         """Note a figure, with its ratio if there is a baseline other than zero."""
-        ratio = _rounded(value / baseline) if baseline else None
-        self.figures.append(
-            Figure(name, _rounded(value), unit, None if baseline is None else _rounded(baseline), ratio)
-        )
+        ratio = rounded(value / baseline) if baseline else None
+        self.figures.append(Figure(name, rounded(value), unit, None if baseline is None else rounded(baseline), ratio))
 
     def value(self, name: str) -> float | None:
         """The value noted last under this name; None if there is none."""
@@ -63,7 +61,7 @@ def table(sheet: Sheet) -> Table:
     return drawn
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
     """Four significant digits: more would be noise."""
     return float(f"{value:.4g}")
 

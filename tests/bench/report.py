@@ -28,7 +28,9 @@ def read(file: Path) -> list[Figure]:
 
 
 def part_of(figure: Figure) -> str:
-    """The part of the bench that a figure belongs to; the projector's chain is the chain's."""
+    """The part of the bench that a figure belongs to; the projector's chain is the chain's, versus/chain is a part of its own."""
+    if figure.name.startswith("versus/"):
+        return "/".join(figure.name.split("/", 2)[:2])
     return figure.name.partition(":")[0].partition(" with ")[0]
 
 

@@ -24,7 +24,7 @@ def test_one_part_may_be_asked_for_and_shortened() -> None:
     [
         (
             {"BENCH": "chian"},
-            "BENCH: 'chian' is unknown; there are in-process, intake, peers, chain, latency, import, due, restart, scale-out",
+            "BENCH: 'chian' is unknown; there are in-process, intake, peers, chain, latency, import, due, restart, scale-out, versus",
         ),
         ({"EVENTS": "many"}, "EVENTS: .*many"),
         ({"EVENTS": "10"}, r"EVENTS must be 2000 or more \(is 10\)"),

@@ -1,0 +1,92 @@
+"""The part rest: all services with live time and nothing to do; CPU, memory, and what the broker's log grows by.
+
+The stacks are weighed at the same time: nothing waits for a processor there, and what else the machine does hits all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from shared import clock
+from tests.bench import workload
+from tests.bench.chain import PER_REQUEST, PROJECTOR
+from tests.bench.versus.drive import ALL_CPU, COMPILER_CPU, HOPS, NOTIFIER, Drive, drive
+from tests.bench.versus.ground import Ground
+from tests.bench.versus.readings import Arm, Reading, Readings, Round
+from tests.bench.versus.running import Running, Terms, all_of
+
+SERVICES = (
+    "sandbox",
+    "profile",
+    "segmenter",
+    "cuts",
+    "trigger-engine",
+    "notifier",
+    "console",
+    "ingest",
+    "importer",
+    "clock",
+)
+SECONDS = 20.0
+"""Of one window; each third holds an epoch of the cuts."""
+SETTLE_SECONDS = 5.0
+AFTER_EPOCH_MS, STEP_MS = 10_000, 20_000
+"""Windows of 20 s begin 10, 30 and 50 s after a full minute, so that no edge of one cuts an epoch in two."""
+MIB = 2**20
+ALL_MEMORY = "memory of all"
+
+
+async def rest(ground: Ground) -> list[Round]:
+    """One window per round, of all stacks at once, after a first that does not count."""
+    terms = Terms(services=SERVICES, scenario=False, cache=ground.asked.cache)
+    async with all_of(ground.supervisor, ground.builds, terms) as stacks:
+        for one in stacks:
+            async with drive(one, connections=8) as driven:
+                await _settled(driven, ground)
+        await asyncio.sleep(SETTLE_SECONDS)
+        await asyncio.sleep((AFTER_EPOCH_MS - clock.now_ms()) % STEP_MS / 1000)
+        found = []
+        for number in range(ground.asked.pairs + 1):
+            turn = await _window(stacks, ground.asked.seconds or SECONDS)
+            for arm, readings in turn.items():
+                ground.tell(arm, number, readings, ALL_CPU, ALL_MEMORY, "appended to the log")
+            found.append(turn)
+        return found[1:]
+
+
+async def _settled(one: Drive, ground: Ground) -> None:
+    """Members known: what an epoch costs at rest depends on how many there are."""
+    await one.publish(ground.policy)
+    await one.client.post_all(workload.bodies(workload.settled_members(clock.now_ms()), PER_REQUEST))
+    with contextlib.suppress(TimeoutError):  # ticks come every second: calm is where each was taken
+        async with asyncio.timeout(30):
+            await one.through((*HOPS, NOTIFIER, PROJECTOR), look=0.2)
+
+
+async def _window(stacks: list[Running], seconds: float) -> Round:
+    before = {one.build.arm: (one.processes.spent(), one.log_bytes()) for one in stacks}
+    began = clock.monotonic()
+    await asyncio.sleep(seconds)
+    took = clock.monotonic() - began
+    turn: dict[Arm, Readings] = {}
+    for one in stacks:
+        spent, size = before[one.build.arm]
+        since, appended = one.processes.spent().since(spent), one.log_bytes() - size
+        turn[one.build.arm] = {
+            ALL_CPU: Reading(since.all / took, "cores"),
+            **{f"CPU of {name}": Reading(used / took, "cores", whole=ALL_CPU) for name, used in since.services.items()},
+            COMPILER_CPU: Reading(since.compiler / took, "cores", judged=False),
+            **_memory(one),
+            "appended to the log": Reading(appended / took, "bytes/s"),
+        }
+    return turn
+
+
+def _memory(one: Running) -> Readings:
+    """Proportional set sizes."""
+    found = one.processes.memory()
+    return {
+        ALL_MEMORY: Reading(sum(found.values()) / MIB, "MiB"),
+        **{f"memory of {name}": Reading(size / MIB, "MiB", whole=ALL_MEMORY) for name, size in found.items()},
+    }
