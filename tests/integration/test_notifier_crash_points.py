@@ -10,8 +10,9 @@ import pytest_asyncio
 from deploy.migrate import upgrade
 from shared.contract.commands import SendMessage
 from tests.chaos.crash_points import engine, notifier
+from tests.chaos.crash_points.inputs import to_send
 from tests.chaos.crash_points.points import Point
-from tests.chaos.crash_points.sends import Post, to_send
+from tests.chaos.crash_points.sends import Post
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 LOST_ANSWER = Point("provider SendSms before the answer is read", 3)

@@ -21,8 +21,9 @@ from deploy.stack.supervisor import Supervisor
 from shared.contract.commands import SendMessage
 
 from . import engine, notifier
+from .inputs import to_send
 from .results import Result, pairs
-from .sends import Post, to_send
+from .sends import Post
 
 PARTS = ("engine", "notifier")
 

@@ -14,8 +14,6 @@ import msgspec
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from deploy.sandbox import wecom
-from deploy.sandbox.message_log import Accepted
 from deploy.sandbox.server import Running, serving
 from deploy.sandbox.settings import SandboxSettings
 from deploy.stack.keys import SandboxAccounts, Secrets, ensure
@@ -29,14 +27,12 @@ from services.notifier.providers import Providers, open_channels, read_providers
 from services.notifier.publisher import Publisher
 from services.notifier.settings import NotifierSettings
 from shared import clock
-from shared.contract.codec import encode
-from shared.contract.commands import OutreachCommand, SendMessage
-from shared.contract.contact_points import ContactPoint
-from shared.contract.partitioner import partition_of
+from shared.contract.commands import SendMessage
 from shared.contract.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
 from shared.private_files import read_private
 from shared.sealing import Keyring
 
+from .inputs import last_words, write_log
 from .points import CrashError, Point, Points
 from .ports import LogConsumer, LogProducer, WatchedChannel, WatchedStore
 from .wire import Wire
@@ -47,7 +43,6 @@ PATIENCE_S = 60.0
 GRACE_S = 0.05
 """Between a crash and the next start: providers finish what has reached them."""
 IDLE_S, POLL_S = 0.05, 0.02
-_command = msgspec.json.Decoder(OutreachCommand).decode
 _TABLES = (
     "outbox, send_ledger, send_attempt, kill_switch, suppression, cancellation, contact_point, stream_position, receipt,"
     " publication"
@@ -143,7 +138,7 @@ class _Life:
         self._receipts = False
 
     async def run(self) -> Sent:
-        self._write_log()
+        write_log(self._world, self._commands, self._post.keyring)
         stuck = ""
         async with (
             self._wire.to(self._sandbox.http_port) as http_port,
@@ -229,23 +224,6 @@ class _Life:
 
     # --- the world around it
 
-    def _write_log(self) -> None:
-        sealed = {(each.alias, each.field): each for each in self._commands if each.field}
-        for place, (alias, field) in enumerate(sorted(sealed)):
-            address = {
-                "phone": f"138{place:08d}",
-                "email": f"{alias}@mail.example",
-                "external_userid": f"wm-{alias}",
-            }[field]
-            point = ContactPoint(alias=alias, field=field, sealed=self._post.keyring.seal(alias, field, address), at=1)
-            self._put(CONTACT_POINTS.name, alias, encode(point))
-        for each in self._commands:
-            self._put(OUTREACH_COMMANDS.name, each.customer, encode(each))
-
-    def _put(self, topic: str, customer: str, value: bytes) -> None:
-        key = customer.encode()
-        self._world.append(topic, partition_of(key), key, value)
-
     async def _bury(self) -> None:
         """Time passes while nobody lives: leases run out."""
         await asyncio.sleep(GRACE_S)
@@ -262,7 +240,7 @@ class _Life:
                 await self._pass_time()
             elif not self._receipts:
                 self._receipts = True
-                self._last_words()
+                last_words(self._world, self._sandbox.sandbox)
                 await self._pass_time()
             else:
                 break
@@ -274,16 +252,6 @@ class _Life:
 
     async def _pass_time(self) -> None:
         await self._post.connection.execute(_LATER)
-
-    def _last_words(self) -> None:
-        """Guides confirm, and receipts come in, one twice."""
-        taken = sorted(self._sandbox.sandbox.log.accepted, key=lambda message: message.command_id)
-        for message in taken:
-            if message.channel == "wecom":
-                wecom.confirm(self._sandbox.sandbox, message.ref)
-        texts = [message for message in taken if message.channel == "sms"]
-        for message in (*texts, *texts[:1]):
-            self._world.append(PROVIDER_RECEIPTS.name, 0, message.ref.encode(), _receipt(message))
 
     async def _at_rest(self) -> Any:
         return await self._post.connection.fetchrow(_REST)
@@ -300,22 +268,3 @@ class _Life:
             accepted=Counter(message.command_id for message in self._sandbox.sandbox.log.accepted),
             stuck=stuck,
         )
-
-
-def _receipt(message: Accepted) -> bytes:
-    """As the provider tells it: with the id that the command gave to it."""
-    told = {"provider": "aliyun", "ref": message.ref, "command_id": message.command_id, "status": "delivered"}
-    return msgspec.json.encode(told)
-
-
-def to_send(world: World, *, per_channel: int = 6) -> list[SendMessage]:
-    """The first commands of each channel that the chain gave, none twice; they wait for the notifier until the last is read."""
-    places = [place for place in sorted(world.logs) if place[0] == OUTREACH_COMMANDS.name]
-    told = [_command(stored.value) for place in places for stored in world.log(*place)]
-    messages = {command.command_id: command for command in told if isinstance(command, SendMessage)}
-    channels: dict[str, list[SendMessage]] = {}
-    for message in messages.values():
-        channels.setdefault(message.channel, []).append(message)
-    chosen = [message for each in channels.values() for message in each[:per_channel]]
-    latest = max(message.decided_at for message in chosen)
-    return [msgspec.structs.replace(message, send_by=latest + 1) for message in chosen]

@@ -10,9 +10,9 @@ import pytest
 from shared.contract.commands import SendMessage
 from shared.engine.fold.rules import Rule
 from tests.chaos.crash_points import chain, engine, scenario
+from tests.chaos.crash_points.inputs import to_send
 from tests.chaos.crash_points.points import Point
 from tests.chaos.crash_points.results import Result, pairs, sampled
-from tests.chaos.crash_points.sends import to_send
 
 PER_KIND = 2
 PAIRS = 5
