@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from shared.engine.recovery.cluster import Cluster, KafkaCluster
-from tests.support.broker_contract import CLAUSES, PARTITIONS, Clause
+from tests.support.broker_contract import CLAUSES, Clause
+from tests.support.broker_stage import PARTITIONS
 from tests.support.simulated.broker import Broker
 from tests.support.simulated.cluster import SimulatedCluster
 from tests.support.simulated.loop import Process, VirtualLoop, simulate
