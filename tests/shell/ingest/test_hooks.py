@@ -3,103 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import gzip
-import io
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 from standardwebhooks import Webhook
 
 from services.console.letter_sender import posted
-from services.ingest import declarations_api
-from services.ingest.__main__ import main
-from services.ingest.app import create_app
-from services.ingest.declarations import Declarations
-from services.ingest.gate import Gate
-from services.ingest.hooks import api
 from services.ingest.hooks.delivery import LIMITS
 from services.ingest.hooks.repeats import Repeats
-from services.ingest.hooks.sources import (
-    AnySource,
-    HookSources,
-    HookSourcesError,
-    change_sources,
-    read_sources,
-    source_of,
-)
-from services.ingest.identifiers import Pepper
-from services.ingest.intake import Intake
-from services.ingest.people import Desk
-from services.ingest.seal_memory import SealMemory
-from services.ingest.write_keys import Scope, WriteKeys, add_key
-from shared.contract.broadcasts import SourceCompleted
-from shared.contract.codec import decode_front
+from services.ingest.hooks.sources import HookSources, change_sources
 from shared.contract.facts import CustomerErased, OrderPlaced
-from shared.contract.topics import PARTITIONS
-from shared.sealing import Keyring
-from shared.shop import Shop
-from tests.shell.ingest.harness import RecordingPublisher
-from tests.support.hooks import GOLDEN, SECRETS, SIGNED_AT, cases, raw_of, read, signature
-
-Case = dict[str, Any]
-
-
-class Hooked:
-    """The application with a source of each provider, and what the publisher got."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file, keys = folder / "hooks.json", folder / "keys"
-        self.key, self.import_key = add_key(keys, "shop", [Scope.LIVE]), add_key(keys, "files", [Scope.IMPORT])
-        providers = {path.parent.name: read(path)["provider"] for path in cases()}
-        sources = [source_of(each | {"secrets": [SECRETS[name]]}) for name, each in sorted(providers.items())]
-        change_sources(self.file, lambda _: sources)
-        self.seconds, self.now_ms = 0.0, SIGNED_AT * 1_000
-        self.publisher, self.keyring = RecordingPublisher(), Keyring.create(folder / "keyring")
-        memory = SealMemory(lambda: self.seconds)
-        desk = Desk(Shop(), Pepper(bytes(range(32))))
-        intake = Intake(desk, self.keyring, self.publisher, memory, now_ms=lambda: self.now_ms)
-        gate = Gate(WriteKeys.load(keys), lambda: self.seconds)
-        declared = Declarations(self.publisher, lambda: self.now_ms)
-        sources_now = HookSources(self.file, lambda: self.seconds)
-        routes = api.routes(intake, sources_now, declared, now_ms=lambda: self.now_ms)
-        app = create_app(intake, gate, more=[routes, declarations_api.routes(declared, gate)])
-        self.client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://ingest")
-
-    async def post(self, case: Case, *, source: str = "", call: str = "msg_1", **headers: str) -> httpx2.Response:
-        provider, raw = case["provider"]["provider"], raw_of(case)
-        signed = case["headers"] | signature(provider, raw, SECRETS[provider], case, call) | headers
-        return await self.client.post(f"/hooks/{source or provider}", content=raw, headers=signed)
-
-    async def complete(self, body: bytes, key: str = "") -> httpx2.Response:
-        headers = {"authorization": f"Bearer {key or self.key}"}
-        return await self.client.post("/api/v1/sources/complete", content=body, headers=headers)
-
-    def declared(self) -> list[tuple[int, SourceCompleted]]:
-        """(partition, declaration) of every declaration published."""
-        front = self.publisher.of("customer-events-v1")
-        read = [(record.partition, decode_front(record.value)) for record in front if record.key is None]
-        return [(partition, told) for partition, told in read if isinstance(told, SourceCompleted)]
-
-    def opened(self) -> list[bytes]:
-        """What stands sealed in the rejected events."""
-        found = [json.loads(record.value) for record in self.publisher.of("rejected-events-v1")]
-        return [
-            self.keyring.open_bytes("rejected-event", each["id"], base64.b64decode(each["sealed"])) for each in found
-        ]
-
-
-@pytest.fixture
-def hooked(tmp_path: Path) -> Hooked:
-    return Hooked(tmp_path)
-
-
-def golden(name: str) -> Case:
-    return read(GOLDEN / f"{name}.json")
+from tests.shell.ingest.hooked import Case, Hooked, golden
+from tests.support.hooks import SECRETS, SIGNED_AT, cases, raw_of, read, signature
 
 
 @pytest.mark.parametrize(
@@ -350,173 +268,6 @@ async def test_a_broken_file_leaves_what_was_read_last_in_force(hooked: Hooked) 
     hooked.file.write_bytes(b"{")
     hooked.seconds += 1
     assert (await hooked.post(golden("shopify/orders_create"))).status_code == 200
-
-
-# -------------------------------------------------------------------------------------------------- declarations
-
-
-async def test_a_declaration_goes_into_every_partition(hooked: Hooked) -> None:
-    told = await hooked.complete(b'{"until":"2025-10-09T08:00:00Z"}')
-
-    assert (told.status_code, told.json()) == (200, {"source": "shop", "until": "2025-10-09T08:00:00.000Z"})
-    assert hooked.declared() == [(n, SourceCompleted("shop", 1_759_996_800_000)) for n in range(PARTITIONS)]
-
-
-@pytest.mark.parametrize(
-    ("body", "path"),
-    [
-        (b'{"until":"2025-10-09T08:00:00"}', "until"),
-        (b'{"until":"2025-10-09T09:00:00Z"}', "until"),
-        (b"{}", "until"),
-        (b"[]", ""),
-        (b'{"until":"2025-10-09T08:00:00Z","source":"pos"}', "source"),
-        (b'{"until":"2025-10-09T08:00:00Z","type":"order.placed"}', "type"),
-        (b'{"until":"2025-10-09T08:00:00Z","more":1}', "*"),
-    ],
-)
-async def test_a_declaration_that_makes_no_sense_is_refused_by_field(hooked: Hooked, body: bytes, path: str) -> None:
-    told = await hooked.complete(body)
-    assert (told.status_code, told.json()["path"]) == (422, path)
-    assert hooked.declared() == []
-
-
-async def test_only_a_live_key_declares(hooked: Hooked) -> None:
-    body = b'{"until":"2025-10-09T08:00:00Z"}'
-    assert (await hooked.complete(body, "hk_nobody")).status_code == 401
-    assert (await hooked.complete(body, hooked.import_key)).status_code == 403
-    assert hooked.declared() == []
-
-
-async def test_what_lies_a_little_ahead_counts_as_now(hooked: Hooked) -> None:
-    told = await hooked.complete(b'{"until":"2025-10-09T08:55:00Z"}')
-    assert told.status_code == 200
-    assert {declared.until for _, declared in hooked.declared()} == {hooked.now_ms}
-
-
-async def test_a_push_declares_behind_its_own_events(hooked: Hooked) -> None:
-    push = golden("generic/batch")
-    push["body"]["events"].insert(0, {"type": "source.completed", "id": "d1", "until": "2025-10-09T08:00:00Z"})
-    told = (await hooked.post(push)).json()
-
-    assert (told["accepted"], told["rejected"]) == (3, 0)
-    places = [record.key is None for record in hooked.publisher.of("customer-events-v1")]
-    assert places.count(False) > 2  # a link stands before the events that name its ids
-    assert places == sorted(places)
-    assert places.count(True) == PARTITIONS
-    assert {declared.source for _, declared in hooked.declared()} == {"generic"}
-
-
-async def test_a_push_of_which_an_event_was_refused_declares_nothing(hooked: Hooked) -> None:
-    """Not everything was told: the refused one may have been the purchase."""
-    push = golden("generic/batch")
-    push["body"]["events"] += [{"type": "nonsense"}, {"type": "source.completed", "until": "2025-10-09T08:00:00Z"}]
-    told = (await hooked.post(push)).json()
-
-    assert (told["accepted"], told["rejected"]) == (2, 2)
-    assert "not everything was told" in told["results"][-1]["error"]["reason"]
-    assert hooked.declared() == []
-
-
-# --------------------------------------------------------------------------------------------------------- the file
-
-
-def sources_of(*given: dict[str, Any]) -> list[AnySource]:
-    return [source_of({"name": "a", "provider": "shopify", "secrets": ["s" * 16]} | each) for each in given]
-
-
-@pytest.mark.parametrize(
-    ("given", "sentence"),
-    [
-        ({"secrets": []}, "secrets"),
-        ({"secrets": ["short"]}, "secrets"),
-        ({"secrets": ["s" * 16] * 3}, "secrets"),
-        ({"provider": "taobao"}, "taobao"),
-        ({"provider": "youzan"}, "client_id"),
-        ({"colour": "red"}, "colour"),
-        ({"customer_ids": "phone"}, "customer_ids"),
-    ],
-)
-def test_a_source_that_makes_no_sense_is_refused_by_field(given: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(HookSourcesError, match=sentence):
-        sources_of(given)
-
-
-@pytest.mark.parametrize(
-    "given", [[{}, {}], [{"name": "A"}], [{"name": "a/b"}], [{"issuer": "Ü"}], [{"provider": "generic"}]]
-)
-def test_names_are_unique_and_addresses(tmp_path: Path, given: list[dict[str, Any]]) -> None:
-    with pytest.raises(HookSourcesError, match=r"sources\[\d\]\.(name|issuer|secrets)"):
-        change_sources(tmp_path / "f", lambda _: sources_of(*given))
-    assert not (tmp_path / "f").exists()
-
-
-def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "hooks.json"
-    change_sources(file, lambda _: sources_of({}))
-    assert file.stat().st_mode & 0o777 == 0o600
-    file.chmod(0o640)
-    with pytest.raises(HookSourcesError, match="must be 0600"):
-        HookSources(file, lambda: 0.0)
-
-
-def test_no_secret_shows_in_a_source() -> None:
-    (source,) = sources_of({"secrets": ["very-secret-indeed"]})
-    assert "very" not in repr(source)
-
-
-# ------------------------------------------------------------------------------------------------------ the commands
-
-
-def test_a_source_is_added_rotated_and_removed_by_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "hooks.json"
-    monkeypatch.setenv("HUITOU_HOOKS_FILE", str(file))
-    assert main(["hooks", "add", "oms", "generic", "--set", "issuer=tmall"]) == 0
-    first = capsys.readouterr().out.strip()
-    assert first.startswith("whsec_")
-    assert main(["hooks", "rotate", "oms"]) == 0
-    second = capsys.readouterr().out.strip()
-    assert read_sources(file)[0].secrets == [second, first]
-    assert main(["hooks", "rotate", "oms"]) == 0
-    assert first not in read_sources(file)[0].secrets
-    assert main(["hooks", "list"]) == 0
-    shown = capsys.readouterr().out
-    assert '"issuer":"tmall"' in shown
-    assert "whsec" not in shown.splitlines()[-1]
-    assert main(["hooks", "remove", "oms"]) == 0
-    assert read_sources(file) == []
-
-
-def test_a_providers_secret_is_read_from_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HUITOU_HOOKS_FILE", str(tmp_path / "hooks.json"))
-    monkeypatch.setattr("sys.stdin", io.StringIO("b8fca94e508ac942de\n"))
-    assert main(["hooks", "add", "yz", "youzan", "--set", "client_id=c0ffee", "--set", "kdt_ids=[63077]"]) == 0
-    (source,) = read_sources(tmp_path / "hooks.json")
-    assert (source.secrets, getattr(source, "kdt_ids", None)) == (["b8fca94e508ac942de"], [63077])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["hooks", "remove", "x"], "no such source"),
-        (["hooks", "rotate", "x"], "no such source"),
-        (["hooks", "add", "x", "youzan"], "client_id"),
-        (["hooks", "add", "X", "generic"], "lower-case"),
-    ],
-)
-def test_a_command_that_cannot_be_done_says_why(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    sentence: str,
-) -> None:
-    change_sources(tmp_path / "hooks.json", list)
-    monkeypatch.setenv("HUITOU_HOOKS_FILE", str(tmp_path / "hooks.json"))
-    monkeypatch.setattr("sys.stdin", io.StringIO("b8fca94e508ac942de\n"))
-    assert main(arguments) == 1
-    assert sentence in capsys.readouterr().err
 
 
 async def test_an_order_is_the_same_by_webhook_and_by_the_typed_api(hooked: Hooked) -> None:
