@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import services.trigger_engine
 from shared.language.check import parse_policy
-from shared.language.policy_file import read_policy_file
+from shared.language.policy_file import check_policy, read_policy_file
 from tests.unit.trigger_engine.story import REMINDER, policy, rule
 
 DEFAULT = Path(services.trigger_engine.__file__).parent / "policies" / "default.yaml"
@@ -98,3 +99,29 @@ def test_a_file_that_is_no_policy_is_refused_by_name(tmp_path: Path, text: str, 
 def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nowhere\.yaml"):
         read_policy_file(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"rules": [rule("x", {"on": "enters", "dimension": "lifecycle", "to": "asleep"})]},
+            "rules[0].when.to: 'asleep'",
+        ),
+        (
+            {"rules": [rule("x", {"on": "enters", "dimension": "rfm", "to": "none", "causes": ["moon"]})]},
+            "rules[0].when.causes: 'moon'",
+        ),
+        ({"caps": [{"count": 1, "hours": 9000}]}, "caps[0].hours: 9000 is above 8784"),
+        ({"min_gap_hours": 9000}, "min_gap_hours: 9000 is above 8784"),
+        ({"rules": [rule("x", REMINDER), rule("x", REMINDER)]}, "the id 'x' is used 2 times"),
+        ({"rules": [rule("x", {"on": "since_last_order"})]}, "missing required field `days`"),
+        ({"caps": [{"count": 0, "hours": 1}]}, "$.caps[0].count"),
+        ({"surprise": 1}, "unknown field `surprise`"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused_by_name(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match="policy: ") as refused:
+        check_policy(policy() | change)
+
+    assert message in str(refused.value)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from shared.contract.bundles import Cause
 from shared.ids import command_id
-from shared.language.policy_file import check_policy
 from tests.unit.trigger_engine.story import (
     BIRTHDAY,
     BROWSED,
@@ -24,7 +21,6 @@ from tests.unit.trigger_engine.story import (
     beat,
     entered,
     order,
-    policy,
     rule,
 )
 
@@ -278,29 +274,3 @@ def test_a_higher_version_of_an_order_is_no_purchase() -> None:
     story.tick(NOON + DAY)
 
     assert story.verdicts() == [("browse", "send", "sent")]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            {"rules": [rule("x", {"on": "enters", "dimension": "lifecycle", "to": "asleep"})]},
-            "rules[0].when.to: 'asleep'",
-        ),
-        (
-            {"rules": [rule("x", {"on": "enters", "dimension": "rfm", "to": "none", "causes": ["moon"]})]},
-            "rules[0].when.causes: 'moon'",
-        ),
-        ({"caps": [{"count": 1, "hours": 9000}]}, "caps[0].hours: 9000 is above 8784"),
-        ({"min_gap_hours": 9000}, "min_gap_hours: 9000 is above 8784"),
-        ({"rules": [rule("x", REMINDER), rule("x", REMINDER)]}, "the id 'x' is used 2 times"),
-        ({"rules": [rule("x", {"on": "since_last_order"})]}, "missing required field `days`"),
-        ({"caps": [{"count": 0, "hours": 1}]}, "$.caps[0].count"),
-        ({"surprise": 1}, "unknown field `surprise`"),
-    ],
-)
-def test_a_policy_that_makes_no_sense_is_refused_by_name(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match="policy: ") as refused:
-        check_policy(policy() | change)
-
-    assert message in str(refused.value)
