@@ -37,7 +37,8 @@ class ShopHouse:
     """`async with ShopHouse(directory) as house`: everything runs in real time, with a policy of two rules in force."""
 
     def __init__(self, directory: Path) -> None:
-        env = QUICK | {"HUITOU_SNAPSHOTS": str(directory / "stack" / "snapshots")}
+        self.snapshots = directory / "stack" / "snapshots"
+        env = QUICK | {"HUITOU_SNAPSHOTS": str(self.snapshots)}
         self.stack = Stack(
             directory=directory / "stack", services=ALL, env=env, cache=jar_cache(), durable=False, brief=True
         )
