@@ -78,8 +78,14 @@ def _read(fold: Fold[Any], schema: int, body: bytes) -> Any:
     return msgspec.msgpack.decode(body, type=fold.state) if schema == fold.schema else fold.upgrade(schema, body)
 
 
-def _fields(one: Any, other: Any) -> list[str]:
-    return [name for name in one.__struct_fields__ if getattr(one, name) != getattr(other, name)]
+def _fields(one: msgspec.Struct, other: msgspec.Struct) -> Iterator[str]:
+    """Names of the fields that differ, those of a struct within as `outer.inner`."""
+    for name in one.__struct_fields__:
+        mine, theirs = getattr(one, name), getattr(other, name)
+        if isinstance(mine, msgspec.Struct) and type(mine) is type(theirs):
+            yield from (f"{name}.{inner}" for inner in _fields(mine, theirs))
+        elif mine != theirs:
+            yield name
 
 
 def _told(value: Any) -> str:

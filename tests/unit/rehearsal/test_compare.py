@@ -7,17 +7,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.profile.fold import ProfileFold
 from services.profile.state import State
 from services.rehearsal import compare
 from services.rehearsal.compare import Difference
+from services.rehearsal.pipeline import folds
+from services.trigger_engine.state import State as Decided
 from shared.contract.origin import Origin
 from shared.engine.fold.fold import Fold
 from shared.engine.state.head import encode_values, pack
 from shared.engine.state.stored import Head, Links, PartitionValues
+from shared.language.facts import Facts
 from shared.shop import Shop
 
-FOLD: Fold[Any] = ProfileFold(Shop(), scenario=True)
+FOLD: Fold[Any] = folds(Shop(), epoch_ms=60_000)[0](0)
 HEAD = Head(schema=FOLD.schema, origin=Origin(1, 3, 70), counter=4, due=9)
 STATE = State(aliases=("x",))
 
@@ -51,6 +53,16 @@ def test_the_part_is_named(theirs: dict[bytes, bytes], what: str) -> None:
 
     assert customer == "ann"
     assert told.split(" (")[0] == what
+
+
+def test_a_field_within_a_field_is_named() -> None:
+    fold = folds(Shop(), epoch_ms=60_000)[2](0)
+    head = Head(schema=fold.schema)
+    mine, theirs = (
+        {b"ann": pack(head, msgspec.msgpack.encode(Decided(facts=Facts(orders=orders))))} for orders in (1, 2)
+    )
+
+    assert list(compare.customers(fold, mine, theirs)) == [("ann", "state.facts.orders")]
 
 
 def test_a_customer_of_the_snapshot_alone_is_named() -> None:
