@@ -62,7 +62,7 @@ class Audit:
     async def partition(
         self, number: int, earlier: Mapping[Place, Path], later: Mapping[Place, Path]
     ) -> AsyncIterator[Folded]:
-        """What each service shows. CheckpointError or BrokenInvariantError where snapshots and log do not belong together."""
+        """Each service in turn. CheckpointError or BrokenInvariantError where snapshots and log do not belong together."""
         said: Said | None = None
         since = Origin(EPOCH, number, -1)
         for service in STATEFUL:

@@ -151,7 +151,7 @@ class Chain:
             self.everywhere(each, at)
 
     def _through(self, hop: Hop, inputs: Mapping[int, Sequence[Record]], at: int) -> list[Emit]:
-        """What goes to the next hop."""
+        """The records for the next hop."""
         onward: list[Emit] = []
         while inputs:
             back: list[Emit] = []

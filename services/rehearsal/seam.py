@@ -1,4 +1,4 @@
-"""What one hop says beside what stands in the input of the next: nothing missing, nothing else, in order. Repeats are passed over."""
+"""Compares the records that one hop says with the input of the next: none missing, none else, in order. Repeats are passed over."""
 
 from __future__ import annotations
 
