@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from typing import Final, Protocol
+from typing import Final
 
 from aiokafka.errors import KafkaError
 
@@ -13,7 +13,8 @@ from services.ingest.settings import ClockSettings
 from shared import clock
 from shared.contract.broadcasts import Tick
 from shared.contract.codec import encode
-from shared.contract.topics import CUSTOMER_EVENTS, PARTITIONS
+from shared.contract.topics import CUSTOMER_EVENTS
+from shared.kafka.broadcast import Broadcast, Producer
 from shared.kafka.clients import producer
 from shared.log import Log
 
@@ -24,20 +25,9 @@ ACK_SECONDS: Final = 10.0
 RETRY_SECONDS: Final = 0.5
 
 
-class Producer(Protocol):
-    """What a tick needs of aiokafka's producer."""
-
-    async def send(
-        self, topic: str, value: bytes | None = None, *, partition: int | None = None
-    ) -> asyncio.Future[object]:
-        """Hand a record over; the future is done when the broker has it."""
-
-
 async def tick(producer: Producer, as_of: int, *, scenario: bool) -> None:
     """One tick in each partition of customer-events-v1, all acknowledged on return: no key, no headers."""
-    value = encode(Tick(as_of=as_of, scenario=scenario))
-    acks = [await producer.send(CUSTOMER_EVENTS.name, value, partition=partition) for partition in range(PARTITIONS)]
-    await asyncio.gather(*acks)
+    await Broadcast(CUSTOMER_EVENTS, encode(Tick(as_of=as_of, scenario=scenario))).over(producer)
 
 
 async def run_clock(settings: ClockSettings, stop: asyncio.Event) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from services.ingest.fields import Fields
-from services.ingest.publisher import Publisher
 from shared.contract.broadcasts import SourceCompleted
 from shared.contract.codec import encode
-from shared.contract.topics import CUSTOMER_EVENTS, PARTITIONS
-from shared.engine.fold.batch import Emit
+from shared.contract.topics import CUSTOMER_EVENTS
+from shared.kafka.broadcast import Broadcast
 
 TYPE: Final = "source.completed"
 TOLERANCE_MS: Final = 300_000
@@ -37,21 +36,22 @@ def read(item: object, *, source: str, now_ms: int | None) -> SourceCompleted:
     return SourceCompleted(source, until if now_ms is None else min(until, now_ms))
 
 
-def records(declared: SourceCompleted) -> list[Emit]:
-    """One in each partition, like a tick: no key, no headers."""
-    value = encode(declared)
-    return [Emit(CUSTOMER_EVENTS.name, partition, None, value) for partition in range(PARTITIONS)]
+class Broadcaster(Protocol):
+    """Where declarations go."""
+
+    async def broadcast(self, record: Broadcast) -> None:
+        """Return when every partition has acknowledged it; BrokerAwayError otherwise, within a few seconds."""
 
 
 @final
 class Declarations:
     """Takes declarations. They stand behind everything that was acknowledged before they were sent."""
 
-    def __init__(self, publisher: Publisher, now_ms: Callable[[], int | None]) -> None:
+    def __init__(self, publisher: Broadcaster, now_ms: Callable[[], int | None]) -> None:
         self._publisher, self._now_ms = publisher, now_ms
 
     async def take(self, item: object, *, source: str) -> SourceCompleted:
         """Read and publish one; EventRefusedError or BrokerAwayError otherwise. Again, it changes nothing."""
         declared = read(item, source=source, now_ms=self._now_ms())
-        await self._publisher.publish(records(declared))
+        await self._publisher.broadcast(Broadcast(CUSTOMER_EVENTS, encode(declared)))
         return declared

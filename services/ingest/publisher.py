@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol, Self
 
 from aiokafka import AIOKafkaProducer
@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from services.ingest.gatherer import Gatherer
 from shared.engine.fold.batch import Emit
 from shared.engine.recovery.cluster import KafkaSink
+from shared.kafka.broadcast import Broadcast
 from shared.kafka.clients import producer
 from shared.log import Log
 
@@ -59,10 +60,17 @@ class KafkaPublisher:
 
     async def publish(self, records: Sequence[Emit]) -> None:
         """See `Publisher`."""
+        await self._acknowledged(lambda: self._send(records))
+
+    async def broadcast(self, record: Broadcast) -> None:
+        """Write it into every partition, as `publish`; where it failed, some partitions may have it."""
+        await self._acknowledged(lambda: self._send_everywhere(record))
+
+    async def _acknowledged(self, send: Callable[[], Awaitable[None]]) -> None:
         try:
             async with asyncio.timeout(self._ack_seconds):
                 await self._connected.wait()
-                await self._send(records)
+                await send()
         except TimeoutError:
             self._note(f"no acknowledgement within {self._ack_seconds:g} s")
             raise BrokerAwayError("no acknowledgement in time") from None
@@ -97,6 +105,11 @@ class KafkaPublisher:
         gatherer = self._gatherer
         assert gatherer is not None
         await gatherer.publish(records)
+
+    async def _send_everywhere(self, record: Broadcast) -> None:
+        client = self._producer
+        assert client is not None
+        await record.over(client)
 
     async def _keep_connected(self) -> None:
         while True:

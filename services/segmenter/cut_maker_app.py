@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.segmenter.cuts import CutMaker
 from shared.contract.broadcasts import CutsPublished
 from shared.contract.codec import encode
 from shared.contract.histograms import EpochMarked, HistogramChunk
-from shared.contract.topics import CUSTOMER_EVENTS, PARTITIONS, RFM_HISTOGRAMS
+from shared.contract.topics import CUSTOMER_EVENTS, RFM_HISTOGRAMS
 from shared.kafka import clients
+from shared.kafka.broadcast import Broadcast, until_acknowledged
 from shared.log import Log
 
 POLL_MS = 200
-BACK_OFF = 1.0
-"""Seconds between attempts to reach the broker."""
 
 log = Log("segmenter.cuts")
 _decode = msgspec.json.Decoder(HistogramChunk | EpochMarked).decode
@@ -71,34 +69,7 @@ async def _completed(reader: AIOKafkaConsumer, maker: CutMaker) -> list[CutsPubl
 
 async def broadcast(bootstrap: str, cuts: CutsPublished, stop: asyncio.Event) -> None:
     """Write the cuts to every partition of the front; returns when all have acknowledged, or at `stop`."""
-    waiting, value = set(range(PARTITIONS)), encode(cuts)
-    while waiting and not stop.is_set():
-        try:
-            async with clients.producer(bootstrap) as producer:
-                await _publish(producer, value, waiting)
-        except KafkaError as error:
-            log.warning("cuts not acknowledged yet", epoch=cuts.epoch, partitions=sorted(waiting), reason=error)
-            await _pause(stop)
-    if not waiting:
+    record = Broadcast(CUSTOMER_EVENTS, encode(cuts))
+    await until_acknowledged(bootstrap, record, name=f"cuts of epoch {cuts.epoch}", stop=stop)
+    if not record.left:
         log.info("cuts published", epoch=cuts.epoch, digest=cuts.digest, population=cuts.population)
-
-
-async def _publish(producer: AIOKafkaProducer, value: bytes, waiting: set[int]) -> None:
-    """Takes out of `waiting` what is acknowledged; raises the first refusal after all have answered."""
-    partitions = sorted(waiting)
-    acks = [await producer.send(CUSTOMER_EVENTS.name, value=value, partition=partition) for partition in partitions]
-    refused = None
-    for partition, answer in zip(partitions, await asyncio.gather(*acks, return_exceptions=True), strict=True):
-        if isinstance(answer, BaseException):
-            refused = answer
-        else:
-            waiting.discard(partition)
-    if refused is not None:
-        raise refused
-
-
-async def _pause(stop: asyncio.Event) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), BACK_OFF)
-    except TimeoutError:
-        return

@@ -1,1 +1,1 @@
-"""Kafka clients and the few ways in which every service uses them."""
+"""Kafka for every process: a record in every partition, the lag of groups, a topic kept as PostgreSQL tables."""

@@ -19,8 +19,9 @@ from services.ingest.hooks.sources import change_sources, source_of
 from shared.contract.broadcasts import PolicyPublished
 from shared.contract.codec import encode
 from shared.contract.public_records import CandidateDecided
-from shared.contract.topics import CUSTOMER_EVENTS, PARTITIONS
+from shared.contract.topics import CUSTOMER_EVENTS
 from shared.instants import format_instant
+from shared.kafka.broadcast import Broadcast
 from shared.kafka.clients import producer
 from shared.shop import DAY
 from tests.integration.test_hooks import PATIENCE, ingest
@@ -81,8 +82,7 @@ async def test_a_reminder_waits_for_the_tills_and_goes_once_they_have_told_every
         try:
             async with ingest(stack.environment(), "-m", "services.ingest", "http") as client:
                 await tick(clock, T0, scenario=True)
-                for partition in range(PARTITIONS):
-                    await clock.send_and_wait(CUSTOMER_EVENTS.name, encode(POLICY), partition=partition)
+                await Broadcast(CUSTOMER_EVENTS, encode(POLICY)).over(clock)
                 told = {"at": format_instant(T0), "customer": WHO}
                 await push(
                     client,

@@ -28,6 +28,7 @@ from services.ingest.write_keys import Scope, WriteKeys, add_key
 from shared.contract.codec import decode_front
 from shared.contract.facts import Fact
 from shared.engine.fold.batch import Emit
+from shared.kafka.broadcast import Broadcast
 from shared.sealing import Keyring
 from shared.shop import Shop
 
@@ -49,6 +50,27 @@ class RecordingPublisher:
         if self.away:
             raise BrokerAwayError("away")
         self.records.extend(records)
+
+    async def broadcast(self, record: Broadcast) -> None:
+        await self.held.wait()
+        if self.away:
+            raise BrokerAwayError("away")
+        await record.over(self)
+
+    async def send(
+        self,
+        topic: str,
+        value: bytes | None = None,
+        *,
+        partition: int | None = None,
+        headers: Sequence[tuple[str, bytes]] | None = None,
+    ) -> asyncio.Future[None]:
+        assert value is not None
+        assert partition is not None
+        self.records.append(Emit(topic, partition, None, value, headers or ()))
+        acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        acknowledged.set_result(None)
+        return acknowledged
 
     async def ready(self) -> bool:
         return not self.away

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -21,7 +22,12 @@ class RecordingProducer:
         self.acks: list[asyncio.Future[object]] = []
 
     async def send(
-        self, topic: str, value: bytes | None = None, *, partition: int | None = None
+        self,
+        topic: str,
+        value: bytes | None = None,
+        *,
+        partition: int | None = None,
+        headers: Sequence[tuple[str, bytes]] | None = None,
     ) -> asyncio.Future[object]:
         self.sent.append((topic, value, partition))
         self.acks.append(asyncio.get_running_loop().create_future())
@@ -29,7 +35,8 @@ class RecordingProducer:
 
     def release(self) -> None:
         for ack in self.acks:
-            ack.set_result(None)
+            if not ack.done():
+                ack.set_result(None)
 
 
 async def test_a_tick_reaches_every_partition_and_returns_when_all_have_it() -> None:
@@ -49,6 +56,7 @@ async def test_a_failed_acknowledgement_is_no_success() -> None:
     writing = asyncio.create_task(tick(producer, 1, scenario=False))
     await asyncio.sleep(0)
     producer.acks[3].set_exception(ConnectionError("gone"))
+    producer.release()
     with pytest.raises(ConnectionError):
         await writing
 

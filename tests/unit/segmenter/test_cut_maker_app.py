@@ -8,33 +8,31 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 
 from services.segmenter import cut_maker_app
-from shared.contract.topics import CUSTOMER_EVENTS
+from shared.contract.broadcasts import CutsPublished
+from shared.contract.codec import decode_front
+from shared.contract.topics import CUSTOMER_EVENTS, PARTITIONS
+from tests.support.refusing import refusing
+
+CUTS = CutsPublished(epoch=60_000, digest="d", cuts=None, population=0)
 
 
-class Producer:
-    """Acknowledges every record but those for the partitions that are down."""
+async def test_only_partitions_that_refused_are_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = refusing(monkeypatch, KafkaTimeoutError(), down={1, 2})
+    await cut_maker_app.broadcast("", CUTS, asyncio.Event())
 
-    def __init__(self, down: set[int]) -> None:
-        self.down, self.sent = down, list[tuple[str, bytes, int]]()
-
-    async def send(self, topic: str, *, value: bytes, partition: int) -> asyncio.Future[None]:
-        self.sent.append((topic, value, partition))
-        answer = asyncio.get_running_loop().create_future()
-        if partition in self.down:
-            answer.set_exception(KafkaTimeoutError())
-        else:
-            answer.set_result(None)
-        return answer
+    assert broker.asked == [list(range(PARTITIONS)), [1, 2]]
+    assert sorted(partition for _, partition, _ in broker.taken) == list(range(PARTITIONS))
+    assert {topic for topic, _, _ in broker.taken} == {CUSTOMER_EVENTS.name}
+    assert {decode_front(value) for _, _, value in broker.taken} == {CUTS}
 
 
-async def test_only_partitions_that_refused_are_written_again() -> None:
-    producer, waiting = Producer(down={1, 2}), {0, 1, 2}
+async def test_whoever_shall_stop_writes_no_more(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker, stop = refusing(monkeypatch), asyncio.Event()
+    stop.set()
+    with caplog.at_level("INFO"):
+        await cut_maker_app.broadcast("", CUTS, stop)
 
-    with pytest.raises(KafkaTimeoutError):
-        await cut_maker_app._publish(producer, b"cuts", waiting)
-    left = set(waiting)
-    producer.down = set()
-    await cut_maker_app._publish(producer, b"cuts", waiting)
-
-    assert (left, waiting) == ({1, 2}, set())
-    assert producer.sent == [(CUSTOMER_EVENTS.name, b"cuts", partition) for partition in (0, 1, 2, 1, 2)]
+    assert broker.taken == []
+    assert "cuts published" not in caplog.text
