@@ -11,11 +11,12 @@ from typing import Any, Self
 import httpx2
 import msgspec
 
-from deploy.stack.lag import LagReader
 from deploy.stack.stack import Stack
 from services.ingest.clock_process import tick
 from shared import clock
+from shared.contract.topics import CUSTOMER_EVENTS
 from shared.kafka import clients
+from shared.kafka.lag import LagReader, by_topic
 
 Event = dict[str, Any]
 """An event of the typed API."""
@@ -38,7 +39,7 @@ class RefusedError(RuntimeError):
 class Scenario:
     """`async with Scenario(stack) as scenario`; `acked` holds the ids of all events that ingest accepted."""
 
-    _lag_reader = LagReader
+    _lag_reader: type[LagReader] = LagReader
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -132,7 +133,7 @@ class Scenario:
 
     async def behind(self) -> dict[str, int]:
         """Records of lag by group of the chain."""
-        found = await self.lag.read()
+        found = by_topic(await self.lag.read())
         return {group: sum(topics.values()) for group, topics in found.items() if group in CHAIN or group == "console"}
 
     async def _not_too_far_ahead(self) -> None:
@@ -145,7 +146,7 @@ class Scenario:
         since, size = clock.monotonic(), -1
         while clock.monotonic() < deadline:
             behind = await self.behind()
-            end = await self.lag.size()
+            end = await self.lag.size(CUSTOMER_EVENTS.name)
             if any(behind.get(group, 1) for group in groups) or end != size:
                 since, size = clock.monotonic(), end
             elif clock.monotonic() - since >= calm:

@@ -22,13 +22,13 @@ from rich.text import Text
 
 from deploy.stack.environment import shop_file
 from deploy.stack.keys import ensure
-from deploy.stack.lag import LagReader
 from deploy.stack.plan import ALL, PlanError
 from deploy.stack.postgres import Postgres
 from deploy.stack.screen import colour, render
 from deploy.stack.stack import CACHE, ROOT, Stack, unused
 from deploy.stack.supervisor import StartError
 from deploy.stack.tail import Tail
+from shared.kafka.lag import LagReader, by_topic
 
 LOCAL = ROOT / ".local"
 REFRESH_SECONDS = 1.0
@@ -76,7 +76,7 @@ async def show(stack: Stack, console: Console, stop: asyncio.Event) -> None:
     """The screen, renewed until `stop`; where nobody watches a terminal, printed once."""
     tail = Tail(stack.directory / "logs")
     async with LagReader(stack.kafka) as lag:
-        first = render(stack, await lag.read())
+        first = render(stack, by_topic(await lag.read()))
         live = Live(first, console=console, auto_refresh=False) if console.is_terminal else None
         if live is None:
             console.print(first)
@@ -86,7 +86,7 @@ async def show(stack: Stack, console: Console, stop: asyncio.Event) -> None:
                     console.print(Text.assemble((f"{name:>15} ", colour(name, stack.supervisor.names)), line))
                 if live is not None:
                     with contextlib.suppress(KafkaError, OSError):  # a broker that restarts is shown as such
-                        live.update(render(stack, await lag.read()), refresh=True)
+                        live.update(render(stack, by_topic(await lag.read())), refresh=True)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), REFRESH_SECONDS)
 

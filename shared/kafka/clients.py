@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition, codec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, codec
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError
 from aiokafka.structs import OffsetAndMetadata
 
+from shared.kafka.commits import committed
+
 BATCH_BYTES = 512 << 10
-COORDINATOR_SECONDS = 30.0
 SESSION_SECONDS, HEARTBEAT_SECONDS = 10.0, 3.0
 codec.lz4_encode.__defaults__ = (1,)
 """aiokafka packs at level 9 and has no setting for it: level 1 takes a tenth of the time and, on our records, a tenth more bytes."""
@@ -68,23 +66,11 @@ def reader(bootstrap: str) -> AIOKafkaConsumer:
 
 
 async def commits(bootstrap: str, group: str, topic: str) -> dict[int, OffsetAndMetadata]:
-    """Partition → committed offset and metadata of the group (only the admin client gives the metadata back)."""
+    """Partition → committed offset and metadata of the group in one topic, as `committed`."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        found = await _offsets(admin, group)
+        found = await committed(admin, group)
     finally:
         await admin.close()
-    return {place.partition: commit for place, commit in found.items() if place.topic == topic and commit.offset >= 0}
-
-
-async def _offsets(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
-    """The group's offsets; a coordinator that is just moving or being made is asked again for 30 s."""
-    async with asyncio.timeout(COORDINATOR_SECONDS):
-        while True:
-            try:
-                found: dict[TopicPartition, OffsetAndMetadata] = await admin.list_consumer_group_offsets(group)
-            except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, GroupLoadInProgressError):
-                await asyncio.sleep(0.2)
-            else:
-                return found
+    return {place.partition: commit for place, commit in found.items() if place.topic == topic}

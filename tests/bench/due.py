@@ -15,7 +15,6 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from deploy.demo.retail import QUICK
 from deploy.demo.scenario import CHAIN, Event
-from deploy.stack.lag import LagReader
 from deploy.stack.stack import Stack, emptied
 from services.trigger_engine.publish import publish_policy
 from shared import clock
@@ -23,6 +22,7 @@ from shared.contract.broadcasts import Tick
 from shared.contract.codec import decode_front
 from shared.contract.public_records import SegmentChanged
 from shared.contract.topics import CUSTOMER_EVENTS, SEGMENT_CHANGES
+from shared.kafka.lag import LagReader, by_topic
 from shared.shop import DAY, Shop
 from tests.bench import cpu, workload
 from tests.bench.chain import SERVICES, Say
@@ -140,7 +140,7 @@ async def _rest(lag: LagReader, *, until: int) -> None:
     while resting < 3:
         if clock.now_ms() >= until:
             raise TimeoutError("due: the orders were not through the chain when their minute began")
-        found = await lag.read()
+        found = by_topic(await lag.read())
         behind = sum(records for group in CHAIN for records in found.get(group, {}).values())
         resting = resting + 1 if behind < 200 else 0
         await asyncio.sleep(0.5)

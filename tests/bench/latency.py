@@ -13,13 +13,13 @@ from aiokafka import TopicPartition
 
 from deploy.demo.retail import QUICK
 from deploy.demo.verdict import IN_FLIGHT, outbox_states
-from deploy.stack.lag import LagReader
 from deploy.stack.stack import Stack, emptied
 from services.trigger_engine.publish import publish_policy
 from shared import clock
 from shared.contract.commands import OutreachCommand, SendMessage
 from shared.contract.topics import OUTREACH_COMMANDS, PARTITIONS
 from shared.kafka import clients
+from shared.kafka.lag import LagReader, by_topic
 from tests.bench import cpu, workload
 from tests.bench.chain import HOPS, SERVICES, Say
 from tests.bench.figures import Sheet, quantile
@@ -105,7 +105,7 @@ async def measure(
         before, began = cpu.of_stack(stack), clock.monotonic()
         answered = await client.post_on_schedule(run.bodies, every=run.every)
         took, spent = clock.monotonic() - began, cpu.between(before, cpu.of_stack(stack))
-        behind = await lag.read()
+        behind = by_topic(await lag.read())
         sheet.add_load("latency", "after")
         await commands.all_of([*warm.due, *run.due])
     waits = [commands.read[order_id] - answered.start - due for order_id, due in run.due.items()]

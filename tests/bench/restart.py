@@ -11,12 +11,11 @@ from typing import Any
 import msgspec
 
 from deploy.create_topics import create
-from deploy.stack.lag import LagReader
 from deploy.stack.plan import chosen
 from deploy.stack.stack import Stack, emptied
 from deploy.stack.supervisor import Service as Process
 from shared import clock
-from shared.kafka import clients
+from shared.kafka.lag import LagReader
 from tests.bench import cpu, plot, population
 from tests.bench.chain import Say
 from tests.bench.figures import Sheet
@@ -98,8 +97,7 @@ async def _restarts(
 async def _restart(stack: Stack, process: Process, service: Service) -> Back:
     supervisor, peak, pid = stack.supervisor, 0, 0
     recovered = caught_up = 0.0
-    async with LagReader(stack.kafka) as lag:
-        size = await lag.size(service.input)
+    async with LagReader(stack.kafka, inputs={service.name: (service.input,)}, others=False) as lag:
         began = clock.monotonic()
         await supervisor.start(process)
         try:
@@ -112,19 +110,13 @@ async def _restart(stack: Stack, process: Process, service: Service) -> Back:
                 peak = max(peak, cpu.memory_of(pid))
                 if not recovered and RECOVERED in supervisor.log(process.name).read_bytes():
                     recovered = passed
-                if recovered and await _committed(stack.kafka, service) >= size:
+                if recovered and not any(one.lag for one in (await lag.read())[service.name]):
                     caught_up = clock.monotonic() - began
                 await asyncio.sleep(LOOK_SECONDS)
             await asyncio.sleep(REST_SECONDS)
             return Back(recovered, caught_up, peak, cpu.memory_of(pid))
         finally:
             await supervisor.stop_one(process.name)
-
-
-async def _committed(bootstrap: str, service: Service) -> int:
-    """Records of the input that are done, over all partitions."""
-    found = await clients.commits(bootstrap, service.name, service.input)
-    return sum(one.offset for one in found.values())
 
 
 def _report(sheet: Sheet, name: str, back: Back, empty: Back, size: int) -> None:

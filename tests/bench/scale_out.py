@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from deploy.stack.lag import LagReader
 from deploy.stack.stack import Stack, emptied
 from deploy.stack.supervisor import Service
 from shared import clock
 from shared.contract.topics import CUSTOMER_EVENTS
 from shared.engine.fold.batch import Emit
+from shared.kafka.lag import LagReader
 from tests.bench import cpu
 from tests.bench.aggregator.events import events as made
 from tests.bench.aggregator.job import Answer

@@ -4,41 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 from aiokafka.errors import KafkaError
 
 from deploy.demo.scenario import Scenario
-from deploy.stack.lag import LagReader
 from shared.contract.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, PROFILE_UPDATES, SEGMENT_UPDATES
 from shared.kafka import clients
+from shared.kafka.lag import LagReader, PartitionLag
 
 ANSWER_SECONDS = 10.0
 PAUSE_SECONDS = 0.3
+INPUTS: Final = {
+    "profile": (CUSTOMER_EVENTS.name,),
+    "segmenter": (PROFILE_UPDATES.name,),
+    "trigger-engine": (SEGMENT_UPDATES.name,),
+    "notifier": (OUTREACH_COMMANDS.name,),
+}
+"""A service that was killed before its first commit is behind, not at rest."""
 T = TypeVar("T")
 
 
 class PatientLag(LagReader):
     """As LagReader, one question at a time, with new connections whenever the old ones gave no answer."""
 
-    inputs: Mapping[str, str] = {
-        "profile": CUSTOMER_EVENTS.name,
-        "segmenter": PROFILE_UPDATES.name,
-        "trigger-engine": SEGMENT_UPDATES.name,
-        "notifier": OUTREACH_COMMANDS.name,
-    }
-    """A service that was killed before its first commit is behind, not at rest."""
-
     def __init__(self, bootstrap: str) -> None:
-        super().__init__(bootstrap)
+        super().__init__(bootstrap, inputs=INPUTS)
         self._bootstrap, self._turn = bootstrap, asyncio.Lock()
 
-    async def read(self) -> dict[str, dict[str, int]]:
+    async def read(self) -> dict[str, list[PartitionLag]]:
         """As LagReader."""
         return await self._again(super().read)
 
-    async def size(self, topic: str = CUSTOMER_EVENTS.name) -> int:
+    async def size(self, topic: str) -> int:
         """As LagReader."""
         ask = super().size
         return await self._again(lambda: ask(topic))
@@ -57,9 +56,14 @@ class PatientLag(LagReader):
         with contextlib.suppress(KafkaError, TimeoutError):
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self.__aexit__(None, None, None)
-        super().__init__(self._bootstrap)
-        with contextlib.suppress(KafkaError):
-            await self.__aenter__()
+        while True:
+            super().__init__(self._bootstrap, inputs=INPUTS)
+            try:
+                await self.__aenter__()
+            except KafkaError:
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                return
 
 
 class PatientScenario(Scenario):

@@ -26,6 +26,8 @@ from shared.contract.facts import OrderPlaced
 from shared.contract.partitioner import partition_of
 from shared.engine.state.head import PARTITION_KEY, unpack
 from shared.kafka import clients
+from shared.kafka.broadcast import Broadcast
+from shared.kafka.lag import LagReader
 from tests.support.stack import fresh_topics
 from tests.support.tally import TALLY_NAME, Tally, TallyFold
 
@@ -136,8 +138,7 @@ async def feed(kafka: str, count: int, *, per_second: int, start: int = 0) -> No
 
 
 async def tick_all(producer: AIOKafkaProducer, as_of: int) -> None:
-    for number in range(topics.PARTITIONS):
-        await producer.send(topics.CUSTOMER_EVENTS.name, encode(Tick(as_of, scenario=True)), partition=number)
+    await Broadcast(topics.CUSTOMER_EVENTS, encode(Tick(as_of, scenario=True))).over(producer)
 
 
 async def ticks(kafka: str, instants: range) -> None:
@@ -182,9 +183,8 @@ async def ends(kafka: str, topic: str) -> int:
 
 
 async def lag(kafka: str) -> int:
-    committed = await clients.commits(kafka, group(), topics.CUSTOMER_EVENTS.name)
-    done = sum(int(commit.offset) for commit in committed.values())
-    return await ends(kafka, topics.CUSTOMER_EVENTS.name) - done
+    async with LagReader(kafka, inputs={group(): (topics.CUSTOMER_EVENTS.name,)}, others=False) as reader:
+        return sum(one.lag for one in (await reader.read())[group()])
 
 
 async def caught_up(kafka: str) -> None:

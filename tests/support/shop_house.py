@@ -13,13 +13,13 @@ import asyncpg
 import httpx2
 from sqlalchemy.engine import make_url
 
-from deploy.stack.lag import LagReader
 from deploy.stack.plan import ALL
 from deploy.stack.stack import Stack
 from services.ingest.identifiers import Identifier, Kind, Pepper, identify
 from services.ingest.write_keys import Scope, add_key
 from services.trigger_engine.publish import publish_policy
 from shared import clock
+from shared.kafka.lag import LagReader, by_topic
 from tests.oracle.reader import LogRecord, read_topic
 from tests.support.stack import ROOT, jar_cache
 
@@ -144,7 +144,9 @@ class ShopHouse:
 
             async def still() -> bool:
                 nonlocal calm
-                behind = sum(sum(topics.values()) for group, topics in (await lag.read()).items() if group in groups)
+                behind = sum(
+                    sum(topics.values()) for group, topics in by_topic(await lag.read()).items() if group in groups
+                )
                 waiting = (await self.rows("SELECT count(*) FROM notifier.publication"))[0][0]
                 calm = calm + 1 if behind < LIVE_TICKS and not waiting else 0
                 await asyncio.sleep(0.2)

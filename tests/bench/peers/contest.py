@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from deploy.stack.lag import LagReader
 from deploy.stack.stack import Stack, emptied
 from shared.contract.topics import CUSTOMER_EVENTS
+from shared.kafka.lag import LagReader
 from tests.bench.aggregator.events import events as made
 from tests.bench.chain import Say
 from tests.bench.figures import Sheet

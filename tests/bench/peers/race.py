@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 
 from deploy.create_topics import create
-from deploy.stack.lag import LagReader
 from deploy.stack.stack import Stack
 from deploy.stack.supervisor import Service
 from shared import clock
 from shared.contract.topics import CHANGELOG_CONFIG, CUSTOMER_EVENTS, DEAD_LETTERS, PARTITIONS
 from shared.engine.fold.batch import Emit
+from shared.kafka.lag import LagReader, by_topic
 from tests.bench import cpu
 from tests.bench.aggregator.told import Told, environment
 from tests.bench.log import STAMPED, Bare, Writer
@@ -92,7 +92,7 @@ class Ground:
         """Return when the group has committed the whole log, or after a while: what is missing then is missing."""
         deadline = clock.monotonic() + REST_WITHIN
         while clock.monotonic() < deadline:
-            lag = (await self.lag.read()).get(told.job, {}).get(told.input, 1)
+            lag = by_topic(await self.lag.read()).get(told.job, {}).get(told.input, 1)
             if not lag:
                 return
             await asyncio.sleep(LOOK_SECONDS)
