@@ -13,7 +13,7 @@ from services.console.lag_watch import LagWatch
 from services.console.letter_desk import Desk
 from services.console.letter_sender import ReplaySender
 from services.console.letters_api import Letters
-from services.console.projector import GROUP, Projector
+from services.console.projector import GROUP, projector
 from services.console.queries import Queries
 from services.console.settings import ConsoleSettings
 from services.console.store import Store, connect
@@ -52,12 +52,12 @@ async def run(settings: ConsoleSettings) -> None:
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     consumer = group_consumer(settings.kafka, GROUP, instance=settings.instance)
-    projector = Projector(consumer, Store(engine), scenario=settings.scenario)
+    tables = projector(consumer, Store(engine), scenario=settings.scenario)
     stop, server = asyncio.Event(), uvicorn.Server(config)
     _listen(server, stop)
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(projector.run(stop))
+            group.create_task(tables.run(stop.is_set))
             group.create_task(watch.run(stop))
             group.create_task(_serve(server, stop))
     finally:

@@ -25,6 +25,7 @@ from services.console.tables import (
     stream_position,
 )
 from shared.contract.topics import DEAD_LETTERS
+from shared.kafka import projector
 
 WRITER_LOCK: Final = 0x4855_4954_434F
 """Advisory lock: one batch at a time, also while a rebalance lets two projectors overlap."""
@@ -72,8 +73,8 @@ class Store:
 
 
 async def _positions(connection: AsyncConnection) -> dict[tuple[str, int], int]:
-    rows = await connection.execute(sa.select(stream_position))
-    return {(row.topic, row.partition): row.next_offset for row in rows}
+    stored = await projector.read_positions(connection, stream_position)
+    return {place: row.next_offset for place, row in stored.items()}
 
 
 async def _known(connection: AsyncConnection, batch: Batch) -> Known:
@@ -170,5 +171,8 @@ async def _move_on(connection: AsyncConnection, batch: Batch) -> None:
     if batch.logical_now:
         later = logical_clock.c.now_ms < batch.logical_now
         await connection.execute(sa.update(logical_clock).where(later).values(now_ms=batch.logical_now))
-    places = [(topic, partition, offset) for (topic, partition), offset in batch.positions.items()]
-    await _put(connection, stream_position, places)
+    rows = [
+        {"topic": topic, "partition": partition, "next_offset": offset}
+        for (topic, partition), offset in batch.positions.items()
+    ]
+    await projector.move_positions(connection, stream_position, rows)

@@ -16,7 +16,7 @@ from services.notifier.lookout import Lookout
 from services.notifier.outbox import Outbox
 from services.notifier.providers import open_channels, read_providers
 from services.notifier.publisher import Publisher
-from services.notifier.reader import GROUP, Reader
+from services.notifier.reader import GROUP, reader
 from services.notifier.reconciler import Reconciler
 from services.notifier.sender import Sender
 from services.notifier.settings import NotifierSettings
@@ -86,14 +86,14 @@ async def serve(
 ) -> None:
     """All loops on these ports, until the bell stops."""
     outbox = Outbox(store, settings.limits(off), scenario=settings.scenario)
-    reader = Reader(consumer, outbox, seal=keyring.seal_bytes, restored=settings.restored)
+    intake = reader(consumer, outbox, bell, seal=keyring.seal_bytes, restored=settings.restored)
     reconciler = Reconciler(outbox, channels, writer, look_up_s=settings.send_seconds)
     LOG.info("notifier starts", channels=",".join(sorted(channels)), workers=settings.workers)
     published = Bell()
     async with asyncio.TaskGroup() as outer:
         outer.create_task(keep_turning(publisher.turn, published, idle_s=min(idle_s, PUBLISH_IDLE_S)))
         async with asyncio.TaskGroup() as group:
-            group.create_task(reader.run(bell))
+            group.create_task(intake.run(lambda: bell.stopped))
             group.create_task(keep_turning(reconciler.turn, bell, idle_s=RECONCILE_EACH * idle_s))
             group.create_task(keep_turning(Lookout(outbox, tuple(channels), bell).turn, bell, idle_s=idle_s))
             for name, channel in channels.items():

@@ -20,12 +20,13 @@ from services.notifier.tables import (
     receipt,
     stream_position,
 )
+from shared.kafka import projector
 
 
 async def read_positions(connection: AsyncConnection) -> dict[tuple[str, int], tuple[int, int]]:
     """Next offset to read and balance of poison, by topic and partition, as the last committed batch left them."""
-    rows = await connection.execute(sa.select(stream_position))
-    return {(row.topic, row.partition): (row.next_offset, row.balance) for row in rows}
+    stored = await projector.read_positions(connection, stream_position)
+    return {place: (row.next_offset, row.balance) for place, row in stored.items()}
 
 
 class Stopped(NamedTuple):
@@ -122,22 +123,11 @@ def _contact(held: Contact) -> dict[str, object]:
 
 
 async def _write_positions(connection: AsyncConnection, batch: Batch) -> None:
-    put = insert(stream_position)
-    stored, new = stream_position.c, put.excluded
-    # A member that has lost the partition without knowing must not set the position back.
-    ahead = new.next_offset >= stored.next_offset
-    put = put.on_conflict_do_update(
-        index_elements=["topic", "partition"],
-        set_={
-            "next_offset": sa.func.greatest(stored.next_offset, new.next_offset),
-            "balance": sa.case((ahead, new.balance), else_=stored.balance),
-        },
-    )
     rows = [
         {"topic": topic, "partition": number, "next_offset": offset, "balance": batch.balances.get((topic, number), 0)}
         for (topic, number), offset in sorted(batch.positions.items())
     ]
-    await connection.execute(put, rows)
+    await projector.move_positions(connection, stream_position, rows)
 
 
 async def _cancelled(connection: AsyncConnection, batch: Batch) -> list[Row]:

@@ -1,11 +1,11 @@
-"""From Kafka to the database: the notifier's consumer; knows topics and positions, not what becomes of a command."""
+"""Commands, contacts and receipts as a projection into the notifier's database."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, final
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.notifier import intake_store
 from services.notifier.bell import Bell
@@ -14,6 +14,7 @@ from services.notifier.outbox import Outbox
 from services.notifier.state import Move, State
 from shared.contract.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
 from shared.engine.fold.poison_limit import check_balance
+from shared.kafka.projector import Place, Projection, Projector
 from shared.log import Log
 
 LOG = Log(__name__)
@@ -21,7 +22,6 @@ GROUP = "notifier"
 TOPICS = (OUTREACH_COMMANDS.name, CONTACT_POINTS.name, PROVIDER_RECEIPTS.name)
 MOST_RECORDS = 1_000
 """Records per transaction."""
-WAIT_MS = 250
 
 Restored = Literal["refuse", "skip"]
 
@@ -30,52 +30,81 @@ class RestoredDatabaseError(RuntimeError):
     """The database remembers less than the broker: it was restored from a backup, and sending could repeat messages."""
 
 
-class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
-    """Keeps positions in the database, in the transaction of what they cover; the broker's copy shows the lag."""
+def reader(consumer: AIOKafkaConsumer, outbox: Outbox, bell: Bell, *, seal: Seal, restored: Restored) -> Projector:
+    """The loop that fills the outbox. It raises RestoredDatabaseError, and any error of the database, as senders do."""
+    return Projector(consumer, Intake(outbox, bell, seal=seal, restored=restored), log=LOG, most=MOST_RECORDS)
 
-    def __init__(self, consumer: AIOKafkaConsumer, outbox: Outbox, *, seal: Seal, restored: Restored) -> None:
-        self._consumer = consumer
-        self._outbox = outbox
+
+@final
+class Intake(Projection):
+    """Batches go to the outbox; commands wait until the contacts that stand in the log are read."""
+
+    topics = TOPICS
+
+    def __init__(self, outbox: Outbox, bell: Bell, *, seal: Seal, restored: Restored) -> None:
+        self._outbox, self._bell = outbox, bell
         self._seal = seal
         self._restored = restored
-        self._fresh = False
         self._contacts_until: dict[TopicPartition, int] = {}
-        self._balances: dict[tuple[str, int], int] = {}
+        self._balances: dict[Place, int] = {}
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Nothing to hand over: whoever comes next starts from the database."""
+    async def positions(self) -> Mapping[Place, int]:
+        """See `Projection`; the balances of poison are read with them."""
+        async with self._outbox.begin() as transaction:
+            stored = await intake_store.read_positions(transaction.connection)
+        self._balances = {place: balance for place, (_, balance) in stored.items()}
+        return {place: offset for place, (offset, _) in stored.items()}
 
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Every rebalance is total, so everything is fetched anew from where the database stands."""
-        self._fresh = True
+    async def take(self, records: Sequence[Any]) -> Mapping[Place, int]:
+        """See `Projection`; rings the bell where senders have work."""
+        batch = read_batch(records, self._seal, self._balances)
+        check_balance(sum((self._balances | batch.balances).values()), len(batch.dead))
+        await self._write(batch)
+        self._balances |= batch.balances
+        if batch.commands or batch.receipts:
+            self._bell.ring()
+        return batch.positions
 
-    async def run(self, bell: Bell) -> None:
-        """Read until the bell stops; RestoredDatabaseError if the database is behind what the broker was told."""
-        self._consumer.subscribe(TOPICS, listener=self)
-        await self._consumer.start()
-        try:
-            while not bell.stopped:
-                await self._take(bell)
-        finally:
-            await self._consumer.stop()
+    async def starts(
+        self, consumer: AIOKafkaConsumer, assigned: Iterable[TopicPartition]
+    ) -> Mapping[TopicPartition, int]:
+        """RestoredDatabaseError if the database is behind the broker's position, unless that is to be left out."""
+        # Before the database is asked: what is committed by then was written there first.
+        committed = {place: await consumer.committed(place) or 0 for place in assigned}
+        starts = dict(await super().starts(consumer, committed))
+        mine = {(place.topic, place.partition) for place in committed}
+        self._balances = {place: balance for place, balance in self._balances.items() if place in mine}
+        for place, ahead in committed.items():
+            if ahead <= starts[place]:
+                continue
+            if self._restored == "refuse":
+                raise RestoredDatabaseError(
+                    f"{place.topic}/{place.partition}: the database stands at offset {starts[place]}, the broker at"
+                    f" {ahead}: was it restored from a backup? HUITOU_RESTORED=skip leaves out what lies between"
+                )
+            starts[place] = ahead
+        return starts
 
-    async def _take(self, bell: Bell) -> None:
-        fetched = await self._consumer.getmany(timeout_ms=WAIT_MS, max_records=MOST_RECORDS)
-        if self._fresh:  # what was fetched may start at the wrong place
-            self._fresh = False
-            await self._seek()
-            return
-        if fetched:
-            records = (record for found in fetched.values() for record in found)
-            batch = read_batch(records, self._seal, self._balances)
-            check_balance(sum((self._balances | batch.balances).values()), len(batch.dead))
-            await self._write(batch)
-            self._balances |= batch.balances
-            await self._commit(batch)
-            if batch.commands or batch.receipts:
-                bell.ring()
+    async def placed(self, consumer: AIOKafkaConsumer) -> None:
+        """Commands wait until the addresses that stand in the log by now are read."""
+        assigned = consumer.assignment()
+        contacts = [partition for partition in assigned if partition.topic == CONTACT_POINTS.name]
+        self._contacts_until = await consumer.end_offsets(contacts) if contacts else {}
+        others = [partition for partition in assigned if partition.topic != CONTACT_POINTS.name]
         if self._contacts_until:
-            await self._let_commands_in()
+            consumer.pause(*others)
+        else:
+            consumer.resume(*others)
+
+    async def turned(self, consumer: AIOKafkaConsumer) -> None:
+        """Let commands in once the contacts are read."""
+        if not self._contacts_until:
+            return
+        for partition, end in self._contacts_until.items():
+            if await consumer.position(partition) < end:
+                return
+        self._contacts_until = {}
+        consumer.resume(*consumer.paused())
 
     async def _write(self, batch: Batch) -> None:
         async with self._outbox.begin() as transaction:
@@ -88,48 +117,3 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             await transaction.publish(batch.dead)
         for letter in batch.dead:
             LOG.warning("dead letter", event_id=letter.event_id)
-
-    async def _commit(self, batch: Batch) -> None:
-        offsets = {TopicPartition(topic, partition): offset for (topic, partition), offset in batch.positions.items()}
-        try:
-            await self._consumer.commit(offsets)
-        except (CommitFailedError, IllegalStateError):
-            LOG.info("partitions went to another member before the commit")
-
-    async def _seek(self) -> None:
-        assigned = self._consumer.assignment()
-        committed = {partition: await self._consumer.committed(partition) for partition in assigned}
-        async with self._outbox.begin() as transaction:
-            stored = await intake_store.read_positions(transaction.connection)
-        self._balances = {}
-        for partition in assigned:
-            place = (partition.topic, partition.partition)
-            start, self._balances[place] = stored.get(place, (0, 0))
-            ahead = committed[partition] or 0
-            if ahead > start:
-                if self._restored == "refuse":
-                    raise RestoredDatabaseError(
-                        f"{partition.topic}/{partition.partition}: the database stands at offset {start}, the broker at"
-                        f" {ahead}: was it restored from a backup? HUITOU_RESTORED=skip leaves out what lies between"
-                    )
-                start = ahead
-            self._consumer.seek(partition, start)
-        await self._contacts_first(assigned)
-        LOG.info("reading", partitions=len(assigned))
-
-    async def _contacts_first(self, assigned: frozenset[TopicPartition]) -> None:
-        """Commands wait until the addresses that stand in the log by now are read."""
-        contacts = [partition for partition in assigned if partition.topic == CONTACT_POINTS.name]
-        self._contacts_until = await self._consumer.end_offsets(contacts) if contacts else {}
-        others = [partition for partition in assigned if partition.topic != CONTACT_POINTS.name]
-        if self._contacts_until:
-            self._consumer.pause(*others)
-        else:
-            self._consumer.resume(*others)
-
-    async def _let_commands_in(self) -> None:
-        for partition, end in self._contacts_until.items():
-            if await self._consumer.position(partition) < end:
-                return
-        self._contacts_until = {}
-        self._consumer.resume(*self._consumer.paused())

@@ -13,7 +13,7 @@ from deploy.migrate import upgrade
 from services.notifier import tables
 from services.notifier.bell import Bell
 from services.notifier.outbox import Outbox
-from services.notifier.reader import Reader
+from services.notifier.reader import reader
 from services.notifier.state import Limits
 from services.notifier.store import Store
 from shared.contract.codec import encode
@@ -81,12 +81,12 @@ async def store(database_server: str) -> AsyncIterator[Store]:
 async def life(store: Store, log: Log) -> bool:
     """A start and all that waits; False if it stopped itself."""
     outbox = Outbox(store, Limits(), scenario=False)
-    reader = Reader(log, outbox, seal=lambda *_: b"sealed", restored="refuse")
-    await reader.on_partitions_assigned(set())
-    await reader._take(Bell())
+    intake = reader(log, outbox, Bell(), seal=lambda *_: b"sealed", restored="refuse")
+    await intake.on_partitions_assigned(set())
+    await intake.turn()
     try:
         while log.next < len(log.lines):
-            await reader._take(Bell())
+            await intake.turn()
     except BrokenInvariantError:
         return False
     return True
