@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 
 from shared import clock
@@ -38,8 +39,7 @@ async def _measure(ground: Ground, services: tuple[str, ...], groups: tuple[str,
         ground.say("all stacks run")
         for one in stacks:
             drives[one.build.arm] = await opened.enter_async_context(drive(one, connections=CONNECTIONS))
-        for each in drives.values():
-            await settle(each, ground, (*groups, NOTIFIER))
+        await asyncio.gather(*(settle(each, ground, (*groups, NOTIFIER)) for each in drives.values()))
         ground.say("members settled")
         made: dict[int, list[bytes]] = {}
 

@@ -90,8 +90,7 @@ async def latency(ground: Ground) -> list[Round]:
                 await opened.enter_async_context(drive(one, connections=CONNECTIONS)),
                 await opened.enter_async_context(Commands(one.kafka)),
             )
-        for each, _ in arms.values():
-            await settle(each, ground, HOPS)
+        await asyncio.gather(*(settle(each, ground, HOPS) for each, _ in arms.values()))
         ground.say("members settled")
         plans: dict[int, Plan] = {}
 
