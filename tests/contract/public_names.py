@@ -1,6 +1,6 @@
 """Names that others rely on, read from the code: topics, fields, routes, commands, environment, tables, state schemas.
 
-`python -m tests.contract.public_names` prints them; tests/contract/public_names.json holds those that were ever promised.
+public_names.json holds those that were ever promised; `python -m tests.contract.public_names` prints it with the new ones.
 """
 
 from __future__ import annotations
@@ -131,5 +131,11 @@ def _tables() -> Iterator[str]:
                 yield from (f"{value.fullname}.{column.name}" for column in value.columns)
 
 
+def promised() -> dict[str, list[str]]:
+    """The golden list: kind of name → every name that a version had."""
+    return msgspec.json.decode(GOLDEN.read_bytes(), type=dict[str, list[str]])
+
+
 if __name__ == "__main__":
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(names()), indent=1).decode() + "\n")
+    ever = {kind: sorted({*promised().get(kind, ()), *found}) for kind, found in names().items()}
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(ever), indent=1).decode() + "\n")

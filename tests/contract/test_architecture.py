@@ -44,13 +44,13 @@ SHELLS = {
     "services.notifier": "__main__ app bell channels.email channels.sms channels.wecom channels.wecom_api channels.wire "
     "intake intake_store lookout outbox providers publisher reader reconciler rows sender settings silence store tables",
     "services.profile": "__main__",
-    "services.rehearsal": "forecast.__main__ forecast.in_force",
+    "services.rehearsal": "__main__ audit checkpoints forecast.__main__ forecast.in_force",
     "services.segmenter": "__main__ cut_maker_app",
     "services.trigger_engine": "__main__ publish",
     "shared": "log",
     "shared.engine.host": "announce commands committer faust_host kafka_host own_ends resync rounds settings worker",
     "shared.engine.recovery": "checkpoints cluster effects rebuild recovery",
-    "shared.kafka": "clients",
+    "shared.kafka": "broadcast clients commits lag projector",
 }
 """Modules that do I/O. Every other module of services/ and shared/ is a core."""
 
@@ -69,9 +69,7 @@ def _shells() -> set[str]:
 def impure(graph: grimp.ImportGraph) -> dict[str, list[str]]:
     """Core module → the effects that it reaches."""
     cores = {name for name in graph.modules if name.startswith(("services.", "shared."))} - _shells()
-    found = {
-        core: [effect for effect in EFFECTS if graph.chain_exists(importer=core, imported=effect)] for core in cores
-    }
+    found = {core: _reached_effects(graph, core, core.startswith(DECIDES)) for core in cores}
     return {core: effects for core, effects in sorted(found.items()) if effects}
 
 

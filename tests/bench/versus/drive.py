@@ -7,11 +7,13 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 from deploy.demo.verdict import outbox_states
-from deploy.stack.lag import LagReader
-from services.ingest.clock_process import Producer, tick
+from services.ingest.clock_process import tick
 from services.trigger_engine.publish import publish_policy
 from shared import clock
+from shared.contract.topics import CUSTOMER_EVENTS
 from shared.kafka import clients
+from shared.kafka.broadcast import Producer
+from shared.kafka.lag import LagReader, by_topic
 from tests.bench.versus.readings import Reading, Readings
 from tests.bench.versus.running import Running
 from tests.bench.wire import Client
@@ -48,8 +50,8 @@ class Drive:
 
     async def behind(self, groups: Sequence[str]) -> int:
         """Records between commit and end, over all groups; a group without a commit counts one."""
-        found = await self.lag.read()
-        return sum(sum(found[group].values()) if group in found else 1 for group in groups)
+        found = by_topic(await self.lag.read())
+        return sum(sum(found[group].values()) if found.get(group) else 1 for group in groups)
 
     async def through(self, groups: Sequence[str], *, look: float = LOOK_SECONDS) -> None:
         """Return when no group is behind. One reading tells: ends are read after commits, and a hop commits after its output."""
@@ -66,7 +68,7 @@ class Drive:
         while clock.monotonic() - since < calm:
             if clock.monotonic() > deadline:
                 raise TimeoutError(f"{self.running.build.arm}: no rest within {WITHIN:.0f} s")
-            busy, end = await self.behind(groups), await self.lag.size()
+            busy, end = await self.behind(groups), await self.lag.size(CUSTOMER_EVENTS.name)
             if busy or end != size or (NOTIFIER in groups and await self._sending()):
                 since, size = clock.monotonic(), end
             await asyncio.sleep(0.2)

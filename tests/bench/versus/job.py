@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from deploy.create_topics import create
-from deploy.stack.lag import LagReader
 from deploy.stack.supervisor import Service
 from shared import clock
 from shared.contract.topics import CHANGELOG_CONFIG, CUSTOMER_EVENTS, DEAD_LETTERS, PARTITIONS
+from shared.kafka.lag import LagReader
 from tests.bench import cpu
 from tests.bench.aggregator.events import events as made
 from tests.bench.aggregator.told import Told

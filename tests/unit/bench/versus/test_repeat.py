@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from services.trigger_engine.publish import read_policy_file
+from services.rehearsal.pipeline import broadcast
 from shared.contract.broadcasts import PolicyPublished, Tick
+from shared.language.policy_file import read_policy_file
 from tests.bench import workload
 from tests.bench.__main__ import MORNING, POLICY
-from tests.bench.in_process import PER_REQUEST, PER_SECOND, broadcast
+from tests.bench.in_process import PER_REQUEST, PER_SECOND
 from tests.bench.repeat import Repetition
 
 
