@@ -30,7 +30,7 @@ from shared.shop import Shop
 
 ROWS: Final = 50
 REASONS: Final = 12
-TOPICS: Final = tuple(
+CHOICES: Final = tuple(
     topic.name
     for topic in (
         REJECTED_EVENTS,
@@ -68,7 +68,7 @@ class LetterPages:
             wanted=wanted,
             lang=language,
             other=other,
-            topics=TOPICS,
+            topics=CHOICES,
             services=SERVICES,
             states=(*STATES, "all"),
             reasons=page.reasons[:REASONS],

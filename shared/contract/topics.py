@@ -85,7 +85,7 @@ CUSTOMER_EVENTS = Topic(
         identity.Fragment,
         identity.Forwarded,
     ),
-    producers=("ingest", "profile", "segmenter", "notifier", "console"),
+    producers=("ingest", "profile", "segmenter", "trigger_engine", "notifier", "console"),
     consumers=("profile", "console"),
     config=_delete(90, message_timestamp_type="LogAppendTime"),
     feedback=(
@@ -95,10 +95,8 @@ CUSTOMER_EVENTS = Topic(
         ),
         Feedback(producer="segmenter", reason="cuts are broadcast, fenced by version"),
         Feedback(producer="notifier", reason="message facts are new facts with derived ids"),
-        Feedback(
-            producer="console",
-            reason="policy is broadcast, fenced by version; a record that is replayed is a new fact under the id it had",
-        ),
+        Feedback(producer="trigger_engine", reason="policy is broadcast by command, fenced by version"),
+        Feedback(producer="console", reason="a record that is replayed is a new fact under the id it had"),
     ),
 )
 CONTACT_POINTS = Topic(
