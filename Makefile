@@ -5,6 +5,8 @@ FAUST := .venv-faust
 BIN := $(VENV)/bin
 # The long files first, so that no worker is left alone with one at the end.
 SHARED := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+# The long suites are `make proof`.
+SHORT := -m 'not proof'
 # A test run starts some hundred processes: what they import is compiled once, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 # What nobody imports need not be compiled.
@@ -12,7 +14,7 @@ INSTALL := install --quiet --disable-pip-version-check --no-compile --require-ha
 PIP := $(BIN)/python -m pip $(INSTALL)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test unit sdks check format bench chaos hostile lock clean
+.PHONY: help demo up test proof unit sdks check format bench chaos hostile lock clean
 
 help: ## show this list
 	@echo 'usage: make TARGET'
@@ -25,10 +27,13 @@ up: $(VENV)/.runtime ## the whole product, empty, until Ctrl-C
 	@$(BIN)/python -m deploy.stack up
 
 test: $(VENV)/.dev $(FAUST)/.runtime ## all tests, on a real broker and database
-	@$(BIN)/python -m pytest $(SHARED) $(PYTEST)
+	@$(BIN)/python -m pytest $(SHARED) $(SHORT) $(PYTEST)
+
+proof: $(VENV)/.dev $(FAUST)/.runtime ## the long suites, then a table part × seconds × result (PROOF=kills,sdks: these alone)
+	@$(BIN)/python -m tests.proof
 
 unit: $(VENV)/.dev ## the tests that need no broker, in a minute
-	@$(BIN)/python -m pytest $(SHARED) tests/unit tests/property tests/contract $(PYTEST)
+	@$(BIN)/python -m pytest $(SHARED) $(SHORT) tests/unit tests/property tests/contract $(PYTEST)
 
 sdks: $(VENV)/.dev ## the public SDKs as they are against a real stack: prints the table SDK × call × result
 	@HUITOU_SDKS=required $(BIN)/python -m pytest -q -n0 tests/sdks $(PYTEST)

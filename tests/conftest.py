@@ -6,13 +6,17 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from hypothesis import settings
 
 from tests.support.data import data_directory
+from tests.support.sharing import FilesAndHouse, rank
+from tests.support.shop_house import ShopHouse
 from tests.support.stack import Embedded, House, Topics, fresh_database, house, jar_cache
+from tests.support.starts import Starts
 
 # A shell that starts the tests in the background lets them ignore SIGINT, and so would every process that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -20,10 +24,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes depends on what else the machine does: no test is timed.
 settings.register_profile("huitou", deadline=None)
 settings.load_profile("huitou")
-
-TESTS = Path(__file__).parent
-LONG_FIRST = ("e2e", "integration", "sdks", "property")
-"""Folders in the order of how long their files take: whoever ends with a long one works alone."""
 
 _SKIPPED_DATA = pytest.StashKey[list[str]]()
 
@@ -82,6 +82,13 @@ async def topics(broker: str) -> Topics:
     return Topics(broker)
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session", name="house")
+async def shop_house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ShopHouse]:
+    """The whole product in real time, one for all tests of the session that ask for it."""
+    async with ShopHouse(tmp_path_factory.mktemp("house")) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The shared data set; a test that asks for it also bears the mark `data`."""
@@ -94,16 +101,18 @@ def data() -> Path:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_SKIPPED_DATA] = []
     config.pluginmanager.register(_Skipped(config))
+    config.pluginmanager.register(Starts())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """After pytest-randomly has shuffled the files."""
-    items.sort(key=_rank)
+    items.sort(key=lambda item: rank(item.nodeid))
 
 
-def _rank(item: pytest.Item) -> int:
-    folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
-    return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesAndHouse | None:
+    """With `--dist=loadfile`, which `make test` asks for."""
+    return FilesAndHouse(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 class _Skipped:

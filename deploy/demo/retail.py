@@ -102,9 +102,13 @@ def stack(
 
 
 async def introduce(scenario: Scenario, members: list[str], at: int) -> None:
+    """The members are made known."""
+    await scenario.post(introductions(members, at))
+
+
+def introductions(members: list[str], at: int) -> list[Event]:
     """Contacts, consents and birthdays of all members, as the shop's member system would tell them."""
-    events = [one for number, member in enumerate(members) for one in introduction(person(SEED, number, member), at)]
-    await scenario.post(events)
+    return [one for number, member in enumerate(members) for one in introduction(person(SEED, number, member), at)]
 
 
 async def import_file(running: Stack, file: Path, *options: str, zone: str = "Europe/London", kills: int = 0) -> str:

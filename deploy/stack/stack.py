@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -221,8 +222,11 @@ def _lock(directory: Path) -> IO[bytes]:
 
 def _answers(url: str) -> Callable[[], Awaitable[bool]]:
     """Whether a web server answers at all; what it answers is its own affair."""
+    port = urlsplit(url).port or 0
 
     async def ready() -> bool:
+        if ports.is_free(port):  # a client costs more than this look, which is taken many times a second
+            return False
         try:
             async with httpx2.AsyncClient(trust_env=False, timeout=2.0) as client:
                 return (await client.get(url)).status_code < 500

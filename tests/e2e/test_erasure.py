@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 import pytest
-import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CommitFailedError
@@ -26,17 +25,11 @@ from tests.oracle.outputs import snapshots_of
 from tests.support.shop_house import CHAIN, ShopHouse
 from tests.support.traces import Needles, in_database, in_files, in_topics
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
 
 PHONE, OTHER, MAIL, NAME = "13977001234", "13977005678", "li.erased@mailbox.example", "李被忘记"
 WITHIN = 5.0
 """Seconds from the answer to an opt-out until nothing goes any more."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ShopHouse]:
-    async with ShopHouse(tmp_path_factory.mktemp("erasure")) as running:
-        yield running
 
 
 def event(kind: str, name: str, customer: dict[str, str], **more: Any) -> dict[str, Any]:
@@ -117,6 +110,7 @@ async def test_who_was_erased_stays_erased_under_replay(house: ShopHouse) -> Non
     )
     await _link(house, weak, strong)
     await house.until(lambda: _accepted_by(house, MAIL))
+    await house.until(lambda: _calm(house), within=90)
     await house.rows("INSERT INTO notifier.kill_switch VALUES ('channel:sms', 'test', 0)")
     await house.tell(order("bob-2", bob))
     await house.until(lambda: _waits(house, strong))
@@ -176,6 +170,11 @@ async def _waits(house: ShopHouse, customer: str) -> bool:
     )
 
 
+async def _calm(house: ShopHouse) -> bool:
+    """Nobody waits for a message any more, of whatever test."""
+    return not await house.rows("SELECT 1 FROM notifier.outbox WHERE state IN ('pending', 'sending')")
+
+
 async def _ended(house: ShopHouse, customer: str, state: str) -> bool:
     rows = await house.rows("SELECT state FROM notifier.outbox WHERE customer = $1 AND channel = 'sms'", customer)
     return state in {row["state"] for row in rows} and "pending" not in {row["state"] for row in rows}
@@ -197,9 +196,8 @@ async def _decided(house: ShopHouse, order_id: str, reason: str) -> bool:
 
 
 async def _history(house: ShopHouse, customer: str) -> dict[str, Any]:
-    async with httpx2.AsyncClient(base_url=house.stack.console_url, timeout=60.0, trust_env=False) as client:
-        found: dict[str, Any] = (await client.get(f"/api/v1/customers/{customer}/consents")).json()
-        return found
+    found: dict[str, Any] = (await house.console.get(f"/api/v1/customers/{customer}/consents")).json()
+    return found
 
 
 async def _forgotten(house: ShopHouse, strong: str, weak: str) -> bool:

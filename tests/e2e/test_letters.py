@@ -6,51 +6,49 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx2
 import msgspec
 import pytest
-import pytest_asyncio
-import sqlalchemy as sa
 
-from deploy.demo.retail import customer_ids
-from deploy.stack.stack import Stack
 from services.console import operators
-from services.console.store import connect
+from services.ingest.identifiers import Kind
 from shared import clock
 from shared.contract.codec import encode
 from shared.contract.commands import SendMessage
 from shared.contract.partitioner import partition_of
 from shared.contract.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, PROFILE_UPDATES
+from shared.instants import format_instant
 from shared.kafka.clients import producer
-from tests.support.stack import jar_cache
+from tests.support.shop_house import ShopHouse
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(200)]
-SERVICES = ("profile", "segmenter", "trigger-engine", "notifier", "console", "ingest", "clock")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(200)]
 MEMBER = "M-letters"
 FORGED = "'<script>alert(1)</script>\x1b[31m"
 
 
 class Shop:
-    """The product and an operator in front of it."""
+    """The product and an operator in front of it, who looks for what is put aside from now on."""
 
-    def __init__(self, stack: Stack, secret: str) -> None:
-        self.stack, self._secret = stack, secret
-        self.customer = customer_ids(stack, [MEMBER])[MEMBER]
+    def __init__(self, house: ShopHouse, secret: str) -> None:
+        self.house, self.stack, self._secret = house, house.stack, secret
+        self.customer = house.id_of(Kind.MEMBER, MEMBER)
+        self.since = format_instant(clock.now_ms())
 
     async def call(self, method: str, path: str, body: Any = None, *, secret: str | None = None) -> httpx2.Response:
         headers = {"authorization": f"Bearer {self._secret if secret is None else secret}"}
-        async with httpx2.AsyncClient(base_url=self.stack.console_url, trust_env=False, timeout=20) as client:
-            return await client.request(method, path, json=body, headers=headers)
+        return await self.house.console.request(method, path, json=body, headers=headers)
+
+    async def found(self, **wanted: str) -> dict[str, Any]:
+        """The answer to this search."""
+        answer = await self.house.console.get("/api/v1/letters", params={"since": self.since} | wanted)
+        found: dict[str, Any] = answer.json()
+        return found
 
     async def send(self, path: str, body: Any) -> None:
-        key = self.stack.secrets.read_write_key()
-        async with httpx2.AsyncClient(base_url=self.stack.http_url, trust_env=False, timeout=10) as client:
-            answer = await client.post(path, json=body, auth=(key, ""))
-            answer.raise_for_status()
+        (await self.house.post(path, body, basic=True)).raise_for_status()
 
     async def write(self, topic: str, value: bytes) -> None:
         key = self.customer.encode()
@@ -60,16 +58,12 @@ class Shop:
     async def letter(self, **wanted: str) -> dict[str, Any]:
         """The one letter of this search, once it is there."""
         async with asyncio.timeout(40):
-            while True:
-                found = (
-                    await self.call("GET", "/api/v1/letters?" + "&".join(f"{k}={v}" for k, v in wanted.items()))
-                ).json()
-                if found["letters"]:
-                    assert found["total"] == 1
-                    assert found["counts"] == [{"reason": found["letters"][0]["reason"], "letters": 1}]
-                    letter: dict[str, Any] = found["letters"][0]
-                    return letter
+            while not (found := await self.found(**wanted))["letters"]:
                 await asyncio.sleep(0.2)
+        assert found["total"] == 1
+        assert found["counts"] == [{"reason": found["letters"][0]["reason"], "letters": 1}]
+        letter: dict[str, Any] = found["letters"][0]
+        return letter
 
     def command(self, *arguments: str) -> str:
         """What `services.console letters` says in the environment of the stack."""
@@ -90,11 +84,13 @@ class Shop:
     async def settled(self) -> None:
         """Long enough for a record to go through every hop."""
         marker = f"settled-{clock.now_ms()}"
-        before = (await self.call("GET", "/api/v1/overview")).json()["customers"]
+        customer = self.house.id_of(Kind.MEMBER, marker)
         await self.send("/v1/track", order_completed(marker, "1.00", member=marker))
-        async with asyncio.timeout(40):
-            while (await self.call("GET", "/api/v1/overview")).json()["customers"] == before:
-                await asyncio.sleep(0.2)
+
+        async def shown() -> bool:
+            return bool(await self.house.rows("SELECT 1 FROM console.customer WHERE customer = $1", customer))
+
+        await self.house.until(shown)
 
 
 def order_completed(message: str, total: Any, *, member: str = MEMBER) -> dict[str, Any]:
@@ -102,23 +98,15 @@ def order_completed(message: str, total: Any, *, member: str = MEMBER) -> dict[s
     return {"messageId": message, "userId": member, "event": "Order Completed", "properties": properties}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
-    directory: Path = tmp_path_factory.mktemp("letters")
-    async with Stack(directory=directory, services=SERVICES, durable=False, brief=True, cache=jar_cache()) as stack:
-        yield Shop(stack, operators.add(stack.secrets.operators, "alice"))
+@pytest.fixture
+def shop(house: ShopHouse) -> Shop:
+    return Shop(house, operators.add(house.stack.secrets.operators, "alice"))
 
 
 async def customer_total(shop: Shop) -> tuple[int, int]:
     """Orders and amount of our customer alone."""
-    engine = connect(shop.stack.database_url, connections=1)
-    try:
-        async with engine.connect() as connection:
-            query = sa.text("SELECT orders, amount FROM console.customer WHERE customer = :customer")
-            row = (await connection.execute(query, {"customer": shop.customer})).one_or_none()
-    finally:
-        await engine.dispose()
-    return (0, 0) if row is None else (row[0], row[1])
+    rows = await shop.house.rows("SELECT orders, amount FROM console.customer WHERE customer = $1", shop.customer)
+    return (rows[0]["orders"], rows[0]["amount"]) if rows else (0, 0)
 
 
 async def until_total(shop: Shop, orders: int, amount: int) -> None:
@@ -186,7 +174,7 @@ async def test_a_bundle_that_the_segmenter_could_not_take_is_told_anew_by_the_ho
     assert await shop.replay(letter["id"]) == "asked"
     await shop.settled()
     assert await customer_total(shop) == held
-    assert (await shop.call("GET", "/api/v1/letters?service=segmenter")).json()["total"] == 0
+    assert (await shop.found(service="segmenter"))["total"] == 0
 
 
 async def test_a_command_is_put_back_and_the_outbox_takes_it_once(shop: Shop) -> None:
@@ -212,12 +200,11 @@ async def test_a_command_is_put_back_and_the_outbox_takes_it_once(shop: Shop) ->
     assert await shop.replay(letter["id"], **{"with": mended}) == "put-back"
     assert await shop.replay(letter["id"], again=True, **{"with": mended}) == "put-back"
     await shop.settled()
-    engine = connect(shop.stack.database_url, connections=1)
-    async with asyncio.timeout(30), engine.connect() as connection:
-        query = sa.text("SELECT count(*) FROM notifier.outbox WHERE command_id = 'mended-command'")
-        while await connection.scalar(query) != 1:
-            await asyncio.sleep(0.2)
-    await engine.dispose()
+
+    async def taken() -> bool:
+        return len(await shop.house.rows("SELECT 1 FROM notifier.outbox WHERE command_id = 'mended-command'")) == 1
+
+    await shop.house.until(taken)
 
 
 async def test_replays_by_filter_are_counted_first(shop: Shop) -> None:
@@ -226,20 +213,15 @@ async def test_replays_by_filter_are_counted_first(shop: Shop) -> None:
             "/v1/track", order_completed(f"bulk-{number}", "twelve") | {"event": "Order Cancelled", "properties": {}}
         )
     async with asyncio.timeout(40):
-        while (await shop.call("GET", "/api/v1/letters?reason=is+missing")).json()["total"] < 5:
+        while (await shop.found(reason="is missing"))["total"] < 5:
             await asyncio.sleep(0.2)
-    wanted = {"reason": "is missing", "topic": "rejected-events-v1"}
+    wanted = {"reason": "is missing", "topic": "rejected-events-v1", "since": shop.since}
     assert (await shop.call("POST", "/api/v1/letters/replay", wanted)).json() == {"dry_run": True, "letters": 5}
     real = await shop.call("POST", "/api/v1/letters/replay", wanted | {"dry_run": False})
     assert real.json() == {"dry_run": False, "results": {"refused": 5}}
 
 
 async def test_what_an_operator_did_stays_on_record(shop: Shop) -> None:
-    engine = connect(shop.stack.database_url, connections=1)
-    try:
-        for statement in ("UPDATE audit.letter_action SET operator = 'nobody'", "DELETE FROM audit.letter_action"):
-            with pytest.raises(sa.exc.DBAPIError, match="only appended to"):
-                async with engine.begin() as connection:
-                    await connection.execute(sa.text(statement))
-    finally:
-        await engine.dispose()
+    for statement in ("UPDATE audit.letter_action SET operator = 'nobody'", "DELETE FROM audit.letter_action"):
+        with pytest.raises(asyncpg.PostgresError, match="only appended to"):
+            await shop.house.rows(statement)

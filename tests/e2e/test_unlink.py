@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
-import pytest_asyncio
 
 from services.ingest.identifiers import Kind
 from shared.contract import topics
 from shared.contract.bundles import ProfileUpdated
 from tests.support.shop_house import ShopHouse
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
 
 PHONE = "13977002468"
 _updated = msgspec.json.Decoder(ProfileUpdated).decode
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ShopHouse]:
-    async with ShopHouse(tmp_path_factory.mktemp("unlink")) as running:
-        yield running
 
 
 def order(name: str, customer: dict[str, str]) -> dict[str, Any]:

@@ -183,13 +183,21 @@ async def ends(kafka: str, topic: str) -> int:
 
 
 async def lag(kafka: str) -> int:
-    async with LagReader(kafka, inputs={group(): (topics.CUSTOMER_EVENTS.name,)}, others=False) as reader:
-        return sum(one.lag for one in (await reader.read())[group()])
+    async with _reader(kafka) as reader:
+        return await _behind(reader)
+
+
+def _reader(kafka: str) -> LagReader:
+    return LagReader(kafka, inputs={group(): (topics.CUSTOMER_EVENTS.name,)}, others=False)
+
+
+async def _behind(reader: LagReader) -> int:
+    return sum(one.lag for one in (await reader.read())[group()])
 
 
 async def caught_up(kafka: str) -> None:
-    async with asyncio.timeout(40):
-        while await lag(kafka):
+    async with asyncio.timeout(40), _reader(kafka) as reader:
+        while await _behind(reader):
             await asyncio.sleep(0.2)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -13,38 +11,23 @@ import msgspec
 import pytest
 from standardwebhooks import Webhook
 
-from deploy.stack.stack import Stack
-from services.ingest.clock_process import tick
-from services.ingest.hooks.sources import change_sources, source_of
-from shared.contract.broadcasts import PolicyPublished
-from shared.contract.codec import encode
-from shared.contract.public_records import CandidateDecided
-from shared.contract.topics import CUSTOMER_EVENTS
+from services.ingest.hooks.sources import source_of
+from services.ingest.identifiers import Kind
+from shared import clock
+from shared.contract.commands import OutreachCommand, SendMessage
+from shared.contract.public_records import CandidateDecided, DeliveryDecided
+from shared.contract.topics import OUTREACH_COMMANDS, OUTREACH_DECISIONS
 from shared.instants import format_instant
-from shared.kafka.broadcast import Broadcast
-from shared.kafka.clients import producer
 from shared.shop import DAY
-from tests.integration.test_hooks import PATIENCE, ingest
-from tests.integration.test_ingest import read
 from tests.support.hooks import SECRETS
-from tests.support.stack import jar_cache
+from tests.support.shop_house import TILLS, ShopHouse
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(200)]
 
-HOUR = 3_600_000
-T0 = 1_751_241_600_000
-"""2025-06-30T00:00Z, eight in the morning in Shanghai."""
-REMINDED = T0 + DAY + HOUR
-WHO = {"member": "m1", "phone": "13900000001"}
-RULE = {
-    "id": "remind",
-    "when": {"on": "since_last_order", "days": 1},
-    "value": 100,
-    "purpose": "marketing",
-    "touches": [{"message": {"channel": "sms", "template": "t"}}],
-    "waits_for": ["pos"],
-}
-POLICY = PolicyPublished(1, {"version": 1, "behaviour": 2, "rules": [RULE]})
+SOON = 3_000
+"""Milliseconds until the reminder falls due."""
+WHO = {"member": "M-TILLS", "phone": "13977003579"}
+RULE = "remind"
 
 
 async def push(client: httpx2.AsyncClient, call: str, *events: dict[str, Any]) -> dict[str, Any]:
@@ -52,54 +35,51 @@ async def push(client: httpx2.AsyncClient, call: str, *events: dict[str, Any]) -
     body, now = json.dumps({"events": events}), datetime.now(UTC)
     headers = {"webhook-id": call, "webhook-timestamp": str(int(now.timestamp()))}
     headers["webhook-signature"] = Webhook(SECRETS["generic"]).sign(call, now, body)
-    answer: dict[str, Any] = (await client.post("/hooks/pos", content=body.encode(), headers=headers)).json()
+    answer: dict[str, Any] = (await client.post(f"/hooks/{TILLS}", content=body.encode(), headers=headers)).json()
     assert answer["rejected"] == 0, answer
     return answer
 
 
-async def decided(kafka: str, count: int) -> list[tuple[str, str]]:
-    """(verdict, reason) of the decisions on the whole person, once there are so many."""
-    told: list[CandidateDecided] = []
-    for _ in range(PATIENCE):
-        records = await read(kafka, "outreach-decisions-v1")
-        every = [msgspec.json.decode(record.value, type=CandidateDecided) for record in records]
-        told = [one for one in every if one.reason != "half-person"]  # the phone's id may still be on its way
-        if len(told) >= count:
-            break
-        await asyncio.sleep(0.1)
-    return [(one.verdict, one.reason) for one in sorted(told, key=lambda one: one.decided_at)]
+async def decided(house: ShopHouse, count: int) -> list[tuple[str, str]]:
+    """(verdict, reason) of the reminder's decisions on the whole person, once there are so many."""
+    customer = house.id_of(Kind.MEMBER, WHO["member"])
+
+    async def told() -> list[CandidateDecided]:
+        records = await house.topic(OUTREACH_DECISIONS.name)
+        mine = [record.value or b"" for record in records if record.key == customer.encode()]
+        every = [msgspec.json.decode(value, type=CandidateDecided | DeliveryDecided) for value in mine]
+        # the phone's id may still be on its way
+        return [
+            one
+            for one in every
+            if isinstance(one, CandidateDecided) and one.rule == RULE and one.reason != "half-person"
+        ]
+
+    async def enough() -> bool:
+        return len(await told()) >= count
+
+    await house.until(enough)
+    return [(one.verdict, one.reason) for one in sorted(await told(), key=lambda one: one.decided_at)]
 
 
-async def test_a_reminder_waits_for_the_tills_and_goes_once_they_have_told_everything(tmp_path: Path) -> None:
-    chain = ("profile", "segmenter", "trigger-engine")
-    async with Stack(
-        directory=tmp_path / "stack", services=chain, scenario=True, durable=False, brief=True, cache=jar_cache()
-    ) as stack:
-        source = source_of({"provider": "generic", "name": "pos", "secrets": [SECRETS["generic"]]})
-        change_sources(stack.secrets.hooks, lambda _: [source])
-        clock = producer(stack.kafka)
-        await clock.start()
-        try:
-            async with ingest(stack.environment(), "-m", "services.ingest", "http") as client:
-                await tick(clock, T0, scenario=True)
-                await Broadcast(CUSTOMER_EVENTS, encode(POLICY)).over(clock)
-                told = {"at": format_instant(T0), "customer": WHO}
-                await push(
-                    client,
-                    "day",
-                    {"type": "consent.set", "id": "c", "channel": "sms", "purpose": "marketing", "granted": True}
-                    | told,
-                    {"type": "order.placed", "id": "o", "order_id": "o1", "amount": "10.00"} | told,
-                )
-                await tick(clock, REMINDED, scenario=True)
-                assert await decided(stack.kafka, 1) == [("defer", "incomplete")]
-                await push(client, "night", {"type": "source.completed", "until": format_instant(REMINDED)})
-                assert await decided(stack.kafka, 2) == [("defer", "incomplete"), ("send", "sent")]
-                again = await push(
-                    client, "night-again", {"type": "source.completed", "until": format_instant(REMINDED)}
-                )
-                assert again["accepted"] == 1
-                await tick(clock, REMINDED + HOUR, scenario=True)
-                assert len(await read(stack.kafka, "outreach-commands-v1")) == 1
-        finally:
-            await clock.stop()
+async def test_a_reminder_waits_for_the_tills_and_goes_once_they_have_told_everything(house: ShopHouse) -> None:
+    await house.add_source(source_of({"provider": "generic", "name": TILLS, "secrets": [SECRETS["generic"]]}))
+    at = clock.now_ms() - DAY + SOON
+    told = {"at": format_instant(at), "customer": WHO}
+    await push(
+        house.http,
+        "day",
+        {"type": "order.placed", "id": "o", "order_id": "o1", "amount": "10.00"} | told,
+        {"type": "consent.set", "id": "c", "channel": "sms", "purpose": "marketing", "granted": True} | told,
+    )
+    assert await decided(house, 1) == [("defer", "incomplete")]
+    complete = {"type": "source.completed", "until": format_instant(at + DAY + 1)}
+    await push(house.http, "night", complete)
+    assert await decided(house, 2) == [("defer", "incomplete"), ("send", "sent")]
+    again = await push(house.http, "night-again", complete)
+    assert again["accepted"] == 1
+    await house.until_still()
+    customer = house.id_of(Kind.MEMBER, WHO["member"]).encode()
+    orders = [record.value or b"" for record in await house.topic(OUTREACH_COMMANDS.name) if record.key == customer]
+    commands = [msgspec.json.decode(value, type=OutreachCommand) for value in orders]
+    assert len([one for one in commands if isinstance(one, SendMessage) and one.rule == RULE]) == 1

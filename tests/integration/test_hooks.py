@@ -7,25 +7,24 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import msgspec
 import pytest
-from aiokafka.structs import ConsumerRecord
 
-from deploy.stack.stack import Stack
-from services.ingest.hooks.sources import change_sources, source_of
+from deploy.stack import ports
+from services.ingest.hooks.sources import source_of
 from shared.contract.bundles import Profile, ProfileUpdated
 from shared.contract.codec import decode_front
 from shared.contract.facts import OrderPlaced
-from tests.integration.test_ingest import read
+from shared.contract.topics import CUSTOMER_EVENTS, PROFILE_UPDATES
+from tests.oracle.reader import LogRecord
 from tests.support.hooks import GOLDEN, SECRETS, raw_of, signature
 from tests.support.hooks import read as golden
-from tests.support.stack import jar_cache
+from tests.support.shop_house import ShopHouse
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 DIES_BEFORE_THE_ANSWER = """
 import os, sys
@@ -41,6 +40,7 @@ TRADE = golden(GOLDEN / "youzan" / "buyer_pay.json")
 REFUND = golden(GOLDEN / "youzan" / "refund_success_new.json")
 """Of the same order, which is all that it names."""
 NET = 21_900 - 5_000
+ORDER = "E20210307175649090904167"
 PATIENCE = 200
 RETRIES = 10
 
@@ -77,49 +77,47 @@ async def push(client: httpx2.AsyncClient, call: dict[str, Any] = TRADE) -> http
     return answer
 
 
-async def orders(kafka: str) -> list[ConsumerRecord]:
-    front = await read(kafka, "customer-events-v1")
-    return [record for record in front if record.value and isinstance(decode_front(record.value), OrderPlaced)]
+async def orders(house: ShopHouse) -> list[LogRecord]:
+    """Every record of the log that places the trade's order."""
+    told = [record for record in await house.topic(CUSTOMER_EVENTS.name) if ORDER.encode() in (record.value or b"")]
+    return [record for record in told if isinstance(decode_front(record.value or b""), OrderPlaced)]
 
 
-async def profiles(kafka: str) -> list[Profile]:
-    """Of every step that the profile service told of somebody who bought."""
-    told = [record for record in await read(kafka, "profile-updates-v1") if record.key is not None]
-    steps = [step for record in told for step in msgspec.json.decode(record.value, type=ProfileUpdated).steps]
-    return [step.profile for step in steps if step.profile.orders]
+async def profile(house: ShopHouse, customer: bytes | None) -> Profile | None:
+    """As the profile service told of them last, once they have bought."""
+    told = [record.value or b"" for record in await house.topic(PROFILE_UPDATES.name) if record.key == customer]
+    bundles = [msgspec.json.decode(value, type=ProfileUpdated) for value in told if b'"profile.updated"' in value]
+    steps = [step for bundle in bundles for step in bundle.steps]
+    return next((step.profile for step in reversed(steps) if step.profile.orders), None)
 
 
 async def test_a_trade_behind_its_refund_reaches_the_profile_once_although_its_first_answer_was_lost(
-    tmp_path: Path,
+    house: ShopHouse,
 ) -> None:
-    async with Stack(
-        directory=tmp_path / "stack", services=("profile",), durable=False, brief=True, cache=jar_cache()
-    ) as stack:
-        source = source_of(TRADE["provider"] | {"secrets": [SECRETS["youzan"]]})
-        change_sources(stack.secrets.hooks, lambda _: [source])
-        told = stack.environment()
-        async with ingest(told, "-m", "services.ingest", "http") as client:
-            assert (await push(client, REFUND)).json() == {"code": 0, "msg": "success"}
-        async with ingest(told, "-c", DIES_BEFORE_THE_ANSWER) as client:
-            with pytest.raises(httpx2.HTTPError):
-                await push(client)
-        before = len(await orders(stack.kafka))
-        assert before, "the broker had it before the process died"
-        async with ingest(told, "-m", "services.ingest", "http") as client:
-            again = await push(client)
-            assert again.json() == {"code": 0, "msg": "success"}
+    source = source_of(TRADE["provider"] | {"secrets": [SECRETS["youzan"]]})
+    await house.add_source(source)
+    assert (await push(house.http, REFUND)).json() == {"code": 0, "msg": "success"}
+    (port,) = ports.free(1)
+    dying = house.stack.environment() | {"HUITOU_HTTP_PORT": str(port)}
+    async with ingest(dying, "-c", DIES_BEFORE_THE_ANSWER) as client:
+        with pytest.raises(httpx2.HTTPError):
+            await push(client)
+    before = len(await orders(house))
+    assert before, "the broker had it before the process died"
+    again = await push(house.http)
+    assert again.json() == {"code": 0, "msg": "success"}
 
-        written = await orders(stack.kafka)
-        assert len(written) > before
-        assert len({record.key for record in written}) == 1
-        assert {decode_front(record.value).id for record in written} == {
-            "youzan/order/E20210307175649090904167/1615111076003"
-        }
-        for _ in range(PATIENCE):  # the buyer's other ids hand over to his strongest, a step each
-            found = await profiles(stack.kafka)
-            if found and found[-1].total == NET:
-                break
-            await asyncio.sleep(0.1)
-        profile = found[-1]
-        assert (profile.orders, profile.total, profile.last_order_id) == (1, NET, "E20210307175649090904167")
-        assert b"13900000001" not in b"".join(record.value or b"" for record in written)
+    written = await orders(house)
+    assert len(written) > before
+    assert len({record.key for record in written}) == 1
+    assert {decode_front(record.value or b"").id for record in written} == {f"youzan/order/{ORDER}/1615111076003"}
+
+    async def whole() -> bool:  # the buyer's other ids hand over to the strongest, a step each
+        found = await profile(house, written[0].key)
+        return found is not None and found.total == NET
+
+    await house.until(whole)
+    found = await profile(house, written[0].key)
+    assert found is not None
+    assert (found.orders, found.total, found.last_order_id) == (1, NET, ORDER)
+    assert b"13900000001" not in b"".join(record.value or b"" for record in written)

@@ -3,157 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import io
-import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import httpx2
-import msgspec
 import pytest
-import pytest_asyncio
-import sqlalchemy as sa
-from rich.console import Console
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from deploy.migrate import downgrade, upgrade
-from services.console import letters_command, operators
-from services.console.app import create_app
+from services.console import operators
 from services.console.letter_desk import Desk, Refusal, Replay, UnsentError
 from services.console.letter_store import Search
-from services.console.letters_api import Letters
-from services.console.records import read_batch
-from services.console.store import Store, connect
 from shared.contract.codec import encode
-from shared.contract.dead_letters import SEALED_AS, DeadLetter, sealed_field
-from shared.contract.facts import OrderPlaced
-from shared.contract.rejected_events import RejectedEvent
-from shared.contract.topics import CUSTOMER_EVENTS, DEAD_LETTERS, REJECTED_EVENTS
-from shared.engine.fold.batch import Emit
-from shared.sealing import Keyring
-from shared.shop import Shop
-from tests.support.console import FixedBoard, FixedReadings, empty_reading
-from tests.support.stack import fresh_database
+from shared.contract.topics import DEAD_LETTERS, REJECTED_EVENTS
+from tests.integration.letters_house import HOSTILE, ORDER, WHEN, House, Told, house
+
+__all__ = ["house"]
+
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-HOSTILE = "<script>alert(1)</script>\"'\x1b[31m\x07\u202e[bold]{{7*7}}\r\n"
-WHEN = 1_764_000_000_000
-ORDER = encode(OrderPlaced(id="e1", at=WHEN, order_id="o1", amount=7, currency="CNY"))
-
-
-class Told(msgspec.Struct):
-    """A record as the projector reads it."""
-
-    topic: str
-    offset: int
-    value: bytes
-    key: bytes | None = b"ann"
-    partition: int = 0
-    timestamp: int = WHEN
-
-
-class Recorder:
-    """Takes replays; may refuse or fail."""
-
-    def __init__(self) -> None:
-        self.put_back: list[Emit] = []
-        self.events: list[dict[str, Any]] = []
-        self.as_history: list[bool] = []
-        self.fails_after = 10**9
-        self.refusal: Refusal | None = None
-
-    async def put(self, record: Emit) -> tuple[int, int]:
-        await asyncio.sleep(0.02)
-        if len(self.put_back) >= self.fails_after:
-            raise UnsentError("the broker did not take it")
-        self.put_back.append(record)
-        return record.partition, len(self.put_back)
-
-    async def resend(self, event: dict[str, Any], *, history: bool) -> Refusal | None:
-        self.events.append(event)
-        self.as_history.append(history)
-        return self.refusal
-
-
-class House:
-    """A database with the console's tables, a keyring, a desk and the web application."""
-
-    def __init__(self, engine: AsyncEngine, url: str, keyring: Path, file: Path) -> None:
-        self.engine, self.url, self.keyring_file, self.file = engine, url, keyring, file
-        self.keyring, self.sender, self.store = Keyring.load(keyring), Recorder(), Store(engine)
-        self.desk = Desk(engine, self.keyring, self.sender, now_ms=lambda: WHEN + 1_000)
-        self._next = 0
-
-    def client(self, *, file: Path | None = None, desk: Desk | None = None) -> httpx2.AsyncClient:
-        letters = Letters(self.engine, desk or self.desk, file)
-        app = create_app(FixedReadings(empty_reading()), FixedBoard(), Shop(), letters=letters)
-        return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://127.0.0.1:8081")
-
-    async def take(self, *records: Told) -> None:
-        await self.store.take(lambda known: read_batch(records, known, scenario=False))
-
-    async def bury(self, *contents: bytes, reason: str = "ValueError: no", key: bytes = b"ann") -> None:
-        """Dead letters of profile, one after the other."""
-        for content in contents:
-            self._next += 1
-            place = sealed_field(CUSTOMER_EVENTS.name, 0, self._next)
-            letter = DeadLetter(
-                service="profile",
-                topic=CUSTOMER_EVENTS.name,
-                partition=0,
-                offset=self._next,
-                customer=key.decode(),
-                reason=reason,
-                arrived=WHEN,
-                sealed=base64.b64encode(self.keyring.seal_bytes(SEALED_AS, place, content)).decode(),
-            )
-            await self.take(Told(DEAD_LETTERS.name, self._next, encode(letter), key, timestamp=WHEN + self._next))
-
-    async def refuse(
-        self, event: dict[str, Any], *, offset: int, at: int = WHEN, path: str = "$.total", history: bool = False
-    ) -> None:
-        sealed = base64.b64encode(self.keyring.seal_bytes("rejected-event", "r1", encode(event))).decode()
-        told = RejectedEvent(
-            id="r1",
-            source="shop",
-            path=path,
-            reason="must be a number",
-            sealed=sealed,
-            received_at=at,
-            history=history,
-        )
-        await self.take(Told(REJECTED_EVENTS.name, offset, encode(told), b"shop", timestamp=at))
-
-    async def found(self, **wanted: Any) -> dict[str, Any]:
-        async with self.client() as client:
-            answer = await client.get("/api/v1/letters", params=wanted)
-            answer.raise_for_status()
-            body: dict[str, Any] = answer.json()
-            return body
-
-    async def only(self, **wanted: Any) -> str:
-        (letter,) = (await self.found(**wanted))["letters"]
-        return str(letter["id"])
-
-    async def actions(self) -> list[str]:
-        async with self.engine.connect() as connection:
-            rows = await connection.scalars(sa.text("SELECT action FROM audit.letter_action ORDER BY number"))
-            return list(rows)
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def house(database_server: str, tmp_path: Path) -> AsyncIterator[House]:
-    async with fresh_database(database_server) as url:
-        await upgrade(url)
-        engine = connect(url, connections=6)
-        Keyring.create(tmp_path / "keyring.json")
-        yield House(engine, url, tmp_path / "keyring.json", tmp_path / "operators.json")
-        await engine.dispose()
-
-
-# --- the read model
 
 
 async def test_a_letter_told_again_is_one_and_an_event_refused_again_is_open_again(house: House) -> None:
@@ -239,74 +104,6 @@ async def test_a_search_that_makes_no_sense_is_refused(house: House, query: str)
 
 
 # --- what is shown
-
-
-@pytest.mark.parametrize("lang", ["zh", "en"])
-@pytest.mark.parametrize("path", ["/letters", "/letters/list"])
-async def test_the_page_shows_hostile_texts_as_texts(house: House, path: str, lang: str) -> None:
-    await house.bury(ORDER, reason=HOSTILE, key=HOSTILE.encode())
-    await house.refuse({}, offset=0, path=HOSTILE)
-    async with house.client() as client:
-        answer = await client.get(path, params={"lang": lang})
-        searched = await client.get(path, params={"lang": lang, "reason": HOSTILE, "source": HOSTILE, "since": ""})
-    for page in (answer.text, searched.text):
-        assert "<script>alert" not in page
-        assert not any(each in page for each in "\x1b\x07\u202e")
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in answer.text
-    assert "\\x1b[31m\\x07\\u202e[bold]{{7*7}}" in answer.text
-    assert "49" not in answer.text.split("{{7*7}}")[0][-5:]
-    assert "default-src 'self'" in answer.headers["content-security-policy"]
-    assert ("拒收" in answer.text or path != "/letters") if lang == "zh" else "Nothing matches" not in answer.text
-
-
-async def test_the_command_shows_hostile_texts_as_texts(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    await house.bury(HOSTILE.encode(), reason=HOSTILE, key=HOSTILE.encode())
-    _environment(house, monkeypatch)
-    letter = await house.only()
-    for arguments in (["search"], ["search", "--lang", "en"], ["show", letter[:8]]):
-        out = io.StringIO()
-        code = await letters_command.run(
-            arguments, Console(file=out, width=200, force_terminal=True, color_system=None)
-        )
-        said = out.getvalue()
-        assert code == 0
-        assert "\x1b[31m" not in said
-        assert not any(each in said for each in "\x07\u202e\r")
-        assert "\\x1b[31m" in said
-        assert "[bold]" in said
-
-
-async def test_the_command_searches_dismisses_and_says_what_it_cannot_do(
-    house: House, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    await house.bury(b"{", b"{")
-    _environment(house, monkeypatch)
-    assert await letters_command.run(["search", "--json", "--limit", "1"]) == 0
-    found = json.loads(capfdbinary.readouterr().out)
-    letter = found["letters"][0]["id"]
-    assert (found["total"], found["letters"][0]["customer"]) == (2, "ann")
-    assert await letters_command.run(["show", letter, "--raw"]) == 0
-    assert capfdbinary.readouterr().out == b"{"
-    assert await letters_command.run(["replay", letter]) == 1
-    assert b"--with" in capfdbinary.readouterr().err
-    assert await letters_command.run(["replay", "--all", "--service", "profile", "--lang", "en"]) == 0
-    assert b"2 letters would be replayed" in capfdbinary.readouterr().out
-    assert await letters_command.run(["dismiss", letter, "--note", "a test", "--operator", "bob"]) == 0
-    assert (await house.found(state="dismissed"))["total"] == 1
-    assert await letters_command.run(["show", "nobody-knows"]) == 1
-    monkeypatch.delenv("HUITOU_KEYRING")
-    assert await letters_command.run(["show", letter]) == 1
-    assert b"keyring" in capfdbinary.readouterr().err
-    assert await house.actions() == ["opened", "dismissed"]
-
-
-def _environment(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HUITOU_DATABASE_URL", house.url)
-    monkeypatch.setenv("HUITOU_KAFKA", "127.0.0.1:1")
-    monkeypatch.setenv("HUITOU_KEYRING", str(house.keyring_file))
-
-
-# --- operators
 
 
 async def test_only_an_operator_opens_and_replays(house: House) -> None:

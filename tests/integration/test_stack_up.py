@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import shutil
@@ -10,6 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -18,20 +20,16 @@ import pytest_asyncio
 from deploy.stack.postgres import Postgres
 from deploy.stack.stack import Stack
 from deploy.stack.supervisor import StartError
+from shared import clock
+from tests.support import starts
 
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 ROOT = Path(__file__).parents[2]
 FIRST_START_SECONDS = 180.0
-LATER_START_SECONDS = 20.0
+LATER_START_SECONDS = 25.0
+"""With the launcher's own imports and the sandbox."""
 GONE_WITHIN_SECONDS = 15.0
-
-
-@pytest_asyncio.fixture
-async def run() -> AsyncIterator[str]:
-    name = f"tests-{secrets.token_hex(4)}"
-    directory = ROOT / ".local" / name
-    yield name
-    Postgres(directory / "postgres").remove()
-    shutil.rmtree(directory, ignore_errors=True)
+ENDS = (signal.SIGINT, signal.SIGKILL)
 
 
 async def launch(run: str, empty: Path) -> asyncio.subprocess.Process:
@@ -67,38 +65,94 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
-async def test_it_starts_on_an_empty_path_and_leaves_no_process_behind(
-    run: str, tmp_path: Path, number: signal.Signals
-) -> None:
-    launcher = await launch(run, tmp_path)
+class Life(NamedTuple):
+    """What one launcher showed and left."""
+
+    shown: str
+    processes: int
+    code: int
+    left: list[int]
+    """Processes that outlived it by GONE_WITHIN_SECONDS."""
+    seconds: float
+    """Until its screen was whole."""
+    broker: str
+    word: str
+    """As the database has it."""
+    refused: bool
+    """A second launcher was refused meanwhile."""
+
+
+async def live(run: str, empty: Path, number: signal.Signals) -> Life:
+    """One launcher from its start to its end by this signal."""
+    directory, began = ROOT / ".local" / run, clock.monotonic()
+    launcher = await launch(run, empty)
     shown = await screen(launcher, FIRST_START_SECONDS)
+    seconds = clock.monotonic() - began
+    starts.note()
     started = [each.pid for each in psutil.Process(launcher.pid).children(recursive=True)]
+    word, refused = await kept(directory), await second_is_refused(directory)
+    broker = (directory / "env").read_text("utf-8").partition("HUITOU_KAFKA=")[2].splitlines()[0]
     launcher.send_signal(number)
     code = await launcher.wait()
-    async with asyncio.timeout(GONE_WITHIN_SECONDS):
-        while any(alive(pid) for pid in started):
-            await asyncio.sleep(0.1)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(GONE_WITHIN_SECONDS):
+            while any(alive(pid) for pid in started):
+                await asyncio.sleep(0.1)
+    left = [pid for pid in started if alive(pid)]
+    return Life(shown, len(started), code, left, seconds, broker, word, refused)
 
-    assert len(started) > 5  # broker, database with its own helpers, sandbox, watchdog
-    assert all(word in shown for word in ("kafka", "postgres", "sandbox", "http://127.0.0.1:"))
-    assert code == (0 if number == signal.SIGINT else -signal.SIGKILL)
+
+async def kept(directory: Path) -> str:
+    """The word in the table of the run, which is made by whoever asks first."""
+    connection = await Postgres(directory / "postgres").connect()
+    try:
+        await connection.execute("CREATE TABLE IF NOT EXISTS kept (number serial, word text)")
+        word = await connection.fetchval("SELECT word FROM kept ORDER BY number DESC LIMIT 1")
+        await connection.execute("INSERT INTO kept (word) VALUES ('再来')")
+    finally:
+        await connection.close()
+    return word or ""
 
 
-async def test_what_was_stored_survives_a_restart_and_a_second_launcher_is_refused(run: str) -> None:
+async def second_is_refused(directory: Path) -> bool:
+    """Whether another launcher is told that one runs."""
+    try:
+        await Stack(directory=directory).__aenter__()
+    except StartError as error:
+        return "another launcher runs here" in str(error)
+    return False
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lives(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[signal.Signals, Life]]:
+    """Two launchers of one installation, one after the other, each ended in its way."""
+    run = f"tests-{secrets.token_hex(4)}"
     directory = ROOT / ".local" / run
-    async with Stack(directory=directory) as stack:
-        connection = await stack.database.connect()
-        await connection.execute("CREATE TABLE kept (word text); INSERT INTO kept VALUES ('再来')")
-        await connection.close()
-        before = stack.kafka
-        with pytest.raises(StartError, match="another launcher runs here"):
-            await Stack(directory=directory).__aenter__()
-    async with asyncio.timeout(LATER_START_SECONDS), Stack(directory=directory) as stack:
-        connection = await stack.database.connect()
-        word = await connection.fetchval("SELECT word FROM kept")
-        await connection.close()
-        after = stack.kafka
+    try:
+        yield {number: await live(run, tmp_path_factory.mktemp("empty"), number) for number in ENDS}
+    finally:
+        Postgres(directory / "postgres").remove()
+        shutil.rmtree(directory, ignore_errors=True)
 
-    assert word == "再来"
-    assert after == before
+
+@pytest.mark.parametrize("number", ENDS, ids=lambda number: number.name)
+async def test_it_starts_on_an_empty_path_and_leaves_no_process_behind(
+    lives: dict[signal.Signals, Life], number: signal.Signals
+) -> None:
+    life = lives[number]
+
+    assert life.processes > 5  # broker, database with its own helpers, sandbox, watchdog
+    assert all(word in life.shown for word in ("kafka", "postgres", "sandbox", "http://127.0.0.1:"))
+    assert life.code == (0 if number == signal.SIGINT else -signal.SIGKILL)
+    assert life.left == []
+
+
+async def test_what_was_stored_survives_a_restart_and_a_second_launcher_is_refused(
+    lives: dict[signal.Signals, Life],
+) -> None:
+    first, later = lives[signal.SIGINT], lives[signal.SIGKILL]
+
+    assert (first.word, later.word) == ("", "再来")
+    assert first.broker == later.broker != ""
+    assert later.seconds < LATER_START_SECONDS
+    assert (first.refused, later.refused) == (True, True)

@@ -1,6 +1,6 @@
 """Rules 2 to 10 on the host's real code over a simulated broker: random traffic, crashes, zombies, rebalances and refusals.
 
-Every history comes from its seed: `SEED=123 .venv/bin/python -m tests.support.simulated` runs one again. HISTORIES=5000 is the long form.
+Every history comes from its seed: `SEED=123 .venv/bin/python -m tests.support.simulated` runs one again. `make proof PROOF=histories` is the long form.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from shared.engine.fold.rules import Rule
 from tests.support.simulated.history import KINDS, run
 
-HISTORIES = int(os.environ.get("HISTORIES", "200"))
+HISTORIES = int(os.environ.get("HISTORIES", "60"))
 TRIES = 150
 AGAIN = "SEED={} .venv/bin/python -m tests.support.simulated"
 

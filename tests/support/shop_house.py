@@ -1,4 +1,4 @@
-"""The whole product for one end-to-end test: started, spoken to over HTTP, waited for, looked at."""
+"""The whole product for the end-to-end tests of a session: started, spoken to over HTTP, waited for, looked at."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from sqlalchemy.engine import make_url
 
 from deploy.stack.plan import ALL
 from deploy.stack.stack import Stack
+from services.ingest.hooks.sources import AnySource, change_sources
 from services.ingest.identifiers import Identifier, Kind, Pepper, identify
 from services.ingest.write_keys import Scope, add_key
 from services.trigger_engine.publish import publish_policy
 from shared import clock
 from shared.kafka.lag import LagReader, by_topic
-from tests.oracle.reader import LogRecord, read_topic
+from tests.oracle.reader import LogRecord
+from tests.support.followed import Followed
 from tests.support.stack import ROOT, jar_cache
 
 CHAIN = ("profile", "segmenter", "trigger-engine", "notifier", "console")
@@ -34,7 +36,10 @@ QUICK = {
 
 
 class ShopHouse:
-    """`async with ShopHouse(directory) as house`: everything runs in real time, with a policy of two rules in force."""
+    """`async with ShopHouse(directory) as house`: everything runs in real time, with a policy of three rules in force.
+
+    Tests share it, in any order: each speaks of people of its own, and asks for what happened to them.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.snapshots = directory / "stack" / "snapshots"
@@ -51,13 +56,23 @@ class ShopHouse:
         self.erase_key = add_key(secrets.write_keys, "privacy", [Scope.ERASE])
         self.pepper = Pepper.load(secrets.pepper)
         await publish_policy(self.stack.kafka, policy())
-        self.http = httpx2.AsyncClient(base_url=self.stack.http_url, timeout=30.0, trust_env=False)
+        self.topics = Followed(self.stack.kafka)
+        self.http, self.console, self._sandbox = (
+            httpx2.AsyncClient(base_url=url, timeout=60.0, trust_env=False)
+            for url in (self.stack.http_url, self.stack.console_url, self.stack.sandbox_url)
+        )
+        self._database = await asyncpg.connect(
+            make_url(self.stack.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+        )
         self.key = secrets.read_write_key()
-        await asyncio.sleep(1.2)  # ingest reads its keys again
+        await asyncio.sleep(READ_AGAIN)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.http.aclose()
+        for client in (self.http, self.console, self._sandbox):
+            await client.aclose()
+        await self.topics.close()
+        await self._database.close()
         await self.stack.stop()
 
     # --- speaking
@@ -83,6 +98,11 @@ class ShopHouse:
         answer = await self.post("/api/v1/events", {"events": list(events)})
         assert answer.status_code == 200, answer.text
 
+    async def add_source(self, source: AnySource) -> None:
+        """A source of webhooks, known to ingest."""
+        change_sources(self.stack.secrets.hooks, lambda known: [*known, source])
+        await asyncio.sleep(READ_AGAIN)
+
     async def command(self, *arguments: str, stdin: bytes = b"") -> str:
         """`python -m …` with the stack's environment; what it wrote. It must succeed."""
         process = await asyncio.create_subprocess_exec(
@@ -106,27 +126,20 @@ class ShopHouse:
 
     async def rows(self, query: str, *values: object) -> list[Any]:
         """Of the product's database."""
-        dsn = make_url(self.stack.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
-        connection = await asyncpg.connect(dsn)
-        try:
-            return list(await connection.fetch(query, *values))
-        finally:
-            await connection.close()
+        return list(await self._database.fetch(query, *values))
 
     async def topic(self, name: str) -> list[LogRecord]:
         """All its records."""
-        return await read_topic(self.stack.kafka, name)
+        return await self.topics.records(name)
 
     async def accepted(self) -> list[dict[str, Any]]:
         """What the providers took."""
-        async with httpx2.AsyncClient(base_url=self.stack.sandbox_url, timeout=60.0, trust_env=False) as client:
-            found: list[dict[str, Any]] = (await client.get("/log")).json()
-            return found
+        found: list[dict[str, Any]] = (await self._sandbox.get("/log")).json()
+        return found
 
     async def script(self, channel: str, script: Mapping[str, Any]) -> None:
         """What goes wrong at a provider from now on."""
-        async with httpx2.AsyncClient(base_url=self.stack.sandbox_url, timeout=60.0, trust_env=False) as client:
-            (await client.post("/faults", json={"channel": channel, "script": dict(script)})).raise_for_status()
+        (await self._sandbox.post("/faults", json={"channel": channel, "script": dict(script)})).raise_for_status()
 
     async def until(self, true: Callable[[], Awaitable[bool]], *, within: float = 40.0) -> float:
         """Seconds until it holds; TimeoutError with the end of the logs if it does not."""
@@ -160,23 +173,29 @@ class ShopHouse:
         return "\n".join(f"--- {name}\n{self.stack.supervisor.log(name).read_text()[-600:]}" for name in names)
 
 
+TILLS = "pos"
+"""A source that tells when it has told everything."""
 LIVE_TICKS = 150
 """Ticks that may lie unread between two commits of rounds that hold only ticks."""
 STILL = 4
+READ_AGAIN = 1.2
+"""Seconds after which ingest has read its keys and sources again."""
 
 
 def policy(version: int = 1) -> dict[str, Any]:
-    """A service message and a marketing message at every order; consents are told to the notifier."""
+    """A service and a marketing message at every order, and a reminder a day after it that waits for the tills."""
 
-    def rule(name: str, purpose: str, channel: str, template: str) -> dict[str, Any]:
+    def rule(name: str, purpose: str, channel: str, template: str, **more: Any) -> dict[str, Any]:
         touch = {"message": {"channel": channel, "template": template}}
-        return {"id": name, "when": {"on": "ordered"}, "value": 1, "purpose": purpose, "touches": [touch]}
+        return {"id": name, "when": {"on": "ordered"}, "value": 1, "purpose": purpose, "touches": [touch]} | more
 
+    reminder = {"when": {"on": "since_last_order", "days": 1}, "value": 100, "waits_for": [TILLS]}
     return {
         "version": version,
         "behaviour": 3,
         "rules": [
             rule("thanks", "service", "email", "thank-you"),
             rule("come-again", "marketing", "sms", "birthday-sms"),
+            rule("remind", "marketing", "sms", "birthday-sms", **reminder),
         ],
     }

@@ -62,7 +62,7 @@ class Embedded:
 
     def __init__(self, cache: Path) -> None:
         self._directory = ROOT / ".local" / f"tests-{secrets.token_hex(4)}"
-        self._supervisor = Supervisor(self._directory / "logs", env=os.environ)
+        self.supervisor = Supervisor(self._directory / "logs", env=os.environ)
         self._cache = cache
         self._kafka: Kafka | None = None
         self._postgres: Postgres | None = None
@@ -70,17 +70,17 @@ class Embedded:
     async def kafka(self) -> str:
         if self._kafka is None:
             self._kafka = Kafka(self._directory / "kafka", cache=self._cache, brief=True)
-            await self._kafka.start(self._supervisor)
+            await self._kafka.start(self.supervisor)
         return self._kafka.bootstrap
 
     async def database(self) -> str:
         if self._postgres is None:
             self._postgres = Postgres(self._directory / "postgres", durable=False)
-            await self._postgres.start(self._supervisor)
+            await self._postgres.start(self.supervisor)
         return self._postgres.database_url
 
     async def close(self) -> None:
-        await self._supervisor.stop()
+        await self.supervisor.stop()
         if self._postgres is not None:
             self._postgres.remove()
         shutil.rmtree(self._directory, ignore_errors=True)
