@@ -21,6 +21,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """Needs the database's schema."""
     shared: bool = False
     """Several processes may share its work."""
+    metrics: bool = True
+    """Answers /healthz, /readyz and /metrics at a port of its own."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +36,8 @@ MIGRATE = "migrate"
 CLOCK = "clock"
 
 PLAN: tuple[Step, ...] = (
-    Step(name=MIGRATE, module="deploy.migrate", arguments=("upgrade",), once=True, database=True),
-    Step(name="sandbox", module="deploy.sandbox", port="HUITOU_SANDBOX_HTTP_PORT"),
+    Step(name=MIGRATE, module="deploy.migrate", arguments=("upgrade",), once=True, database=True, metrics=False),
+    Step(name="sandbox", module="deploy.sandbox", port="HUITOU_SANDBOX_HTTP_PORT", metrics=False),
     Step(name="profile", module="services.profile", shared=True),
     Step(name="segmenter", module="services.segmenter", shared=True),
     Step(name="cuts", module="services.segmenter", arguments=("cuts",)),

@@ -60,6 +60,7 @@ def _addresses(stack: Stack) -> Table:
     for name, title, address in rows:
         if name in running:
             table.add_row(title, address)
+    table.add_row("Prometheus targets", str(stack.metrics.file))
     table.add_row("data, logs, secrets", str(stack.directory))
     table.add_row("write key", str(stack.secrets.write_key))
     table.add_row("for commands", f"set -a; . {stack.directory / 'env'}; set +a")

@@ -23,6 +23,7 @@ from deploy.stack.keys import Secrets, ensure
 from deploy.stack.plan import CLOCK, Entry, Step, another, chosen, require_known
 from deploy.stack.postgres import Postgres
 from deploy.stack.supervisor import Service, StartError, Supervisor
+from deploy.stack.targets import Targets, port_names
 from shared.private_files import create_private
 
 CACHE = Path("~/.cache/huitou")
@@ -68,6 +69,8 @@ class Stack:
         self._lock: IO[bytes] | None = None
         self._ports: dict[str, int] = {}
         self._secrets: Secrets | None = None
+        self.metrics = Targets(self.directory)
+        """Where the services answer for their health; there after the start."""
 
     @property
     def kafka(self) -> str:
@@ -105,7 +108,9 @@ class Stack:
         """Start everything; what was started is stopped again if a part fails."""
         self._take_lock()
         try:
-            self._ports = ports.remembered(self.directory / "ports.json", PORTS)
+            steps = {step.name: step for step in self._steps}
+            self._ports = ports.remembered(self.directory / "ports.json", [*PORTS, *port_names(steps).values()])
+            self.metrics.add(steps, self._ports)
             self._secrets = ensure(self.directory / "secrets")
             (self.directory / "env").unlink(missing_ok=True)
             await asyncio.gather(self.broker.start(self.supervisor), self.database.start(self.supervisor))
@@ -164,6 +169,9 @@ class Stack:
         """
         step = another(name)
         extra = f"{name}-{number}"
+        one_more = {extra: step}
+        names = port_names(one_more).values()
+        self.metrics.add(one_more, ports.remembered(self.directory / "ports.json", names))
         env = self.environment() | ({"HUITOU_INSTANCE": extra} if static else {})
         await self.supervisor.start(self._service(step, extra, env))
         return extra
@@ -180,7 +188,7 @@ class Stack:
         return Service(
             name=name,
             argv=(interpreter(env), "-m", program.module, *program.arguments),
-            env=env,
+            env={**env, **self.metrics.env(name)},
             ready=None if step.port is None else _answers(f"http://{ports.HOST}:{env[step.port]}/"),
             cwd=ROOT,
         )

@@ -18,6 +18,8 @@ from typing import Literal
 
 import msgspec
 
+from deploy.stack.rotation import Rotation, keep_rotating
+
 GUARD = Path(__file__).with_name("guard.py")
 WATCHDOG = Path(__file__).with_name("watchdog.py")
 POLL_SECONDS = 0.05
@@ -69,10 +71,12 @@ class _Run:
 class Supervisor:
     """Runs services in the order they were started and stops them in reverse; one event loop, one instance."""
 
-    def __init__(self, logs: Path, *, env: Mapping[str, str]) -> None:
+    def __init__(self, logs: Path, *, env: Mapping[str, str], rotation: Rotation | None = None) -> None:
         """Log files go to `logs/<name>.log`; `env` is the environment all services share."""
         self._logs = logs
         self._env = dict(env)
+        self._rotation = rotation or Rotation()
+        self._rotating: asyncio.Task[None] | None = None
         self._runs: dict[str, _Run] = {}
         self._watchdog: Process | None = None
         self._stopping = False
@@ -191,6 +195,9 @@ class Supervisor:
         for name in reversed(self._runs):
             if self._runs[name].status != "stopped":
                 await self.stop_one(name)
+        if self._rotating is not None:
+            self._rotating.cancel()
+            self._rotating = None
         if self._watchdog is not None and self._watchdog.stdin is not None:
             self._watchdog.stdin.close()
             await self._watchdog.wait()
@@ -201,6 +208,8 @@ class Supervisor:
         service = run.service
         await self._ensure_watchdog()
         self._logs.mkdir(parents=True, exist_ok=True)
+        if self._rotating is None:
+            self._rotating = asyncio.create_task(keep_rotating(self._logs, self._rotation))
         guarded = (
             sys.executable,
             "-I",

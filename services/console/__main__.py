@@ -13,7 +13,8 @@ from services.console import letters_command, operators
 from services.console.operators import OperatorsError
 from services.console.process import run
 from services.console.settings import ConsoleSettings, OperatorsSettings
-from shared import log, usage
+from shared import usage
+from shared.telemetry.process import begin
 
 COMMANDS: Final = {
     "letters …": "rejected events and dead letters: search, show, mend, replay (letters --help)",
@@ -28,8 +29,8 @@ def main(arguments: Sequence[str]) -> int:
         return uvloop.run(letters_command.run(arguments[1:]))
     if arguments[:1] == ["operators"]:
         return _operators(arguments[1:])
-    log.setup()
-    uvloop.run(run(ConsoleSettings()))
+    telemetry = begin("console")
+    uvloop.run(run(ConsoleSettings(), telemetry))
     return 0
 
 

@@ -20,6 +20,7 @@ from services.console.store import Store, connect
 from shared import clock
 from shared.kafka.clients import group_consumer
 from shared.log import Log
+from shared.telemetry.telemetry import Telemetry
 
 LOG = Log(__name__)
 CONNECTIONS = 8
@@ -28,8 +29,9 @@ MOST_AT_ONCE = 200
 STOP_SECONDS = 3
 
 
-async def run(settings: ConsoleSettings) -> None:
+async def run(settings: ConsoleSettings, telemetry: Telemetry) -> None:
     """Serve until SIGTERM or SIGINT. If a part fails, all end: whoever started the process starts it anew."""
+    telemetry.health.watch_loop()
     engine = connect(settings.database_url, connections=CONNECTIONS)
     watch = LagWatch(settings.kafka)
     sender = ReplaySender(settings.kafka, settings.ingest_url, settings.ingest_key_file)
@@ -52,7 +54,8 @@ async def run(settings: ConsoleSettings) -> None:
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     consumer = group_consumer(settings.kafka, GROUP, instance=settings.instance)
-    tables = projector(consumer, Store(engine), scenario=settings.scenario)
+    rows = telemetry.meters.counter("huitou_projected_rows_total")
+    tables = projector(consumer, Store(engine, rows), scenario=settings.scenario, telemetry=telemetry)
     stop, server = asyncio.Event(), uvicorn.Server(config)
     _listen(server, stop)
     try:

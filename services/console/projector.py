@@ -12,6 +12,7 @@ from services.console.store import Store
 from shared import clock
 from shared.kafka.projector import Place, Projection, Projector
 from shared.log import Log
+from shared.telemetry.telemetry import Telemetry
 
 LOG = Log(__name__)
 GROUP: Final = "console"
@@ -22,10 +23,21 @@ RETRY_S: Final = 1.0
 FORGET_MS: Final = 60_000
 
 
-def projector(consumer: AIOKafkaConsumer, store: Store, *, scenario: bool) -> Projector:
+def projector(
+    consumer: AIOKafkaConsumer, store: Store, *, scenario: bool, telemetry: Telemetry | None = None
+) -> Projector:
     """The loop that keeps the console's tables; while the database is away it waits."""
-    tables = ConsoleTables(store, scenario=scenario)
-    return Projector(consumer, tables, log=LOG, most=MOST_RECORDS, gather_s=GATHER_S, retry_s=RETRY_S)
+    telemetry = telemetry or Telemetry()
+    return Projector(
+        consumer,
+        ConsoleTables(store, scenario=scenario, telemetry=telemetry),
+        log=LOG,
+        most=MOST_RECORDS,
+        gather_s=GATHER_S,
+        retry_s=RETRY_S,
+        telemetry=telemetry,
+        live=not scenario,
+    )
 
 
 @final
@@ -34,8 +46,9 @@ class ConsoleTables(Projection):
 
     topics = TOPICS
 
-    def __init__(self, store: Store, *, scenario: bool) -> None:
+    def __init__(self, store: Store, *, scenario: bool, telemetry: Telemetry) -> None:
         self._store, self._scenario = store, scenario
+        self._poison = telemetry.meters.counter("huitou_poison_records_total")
         self._forgot = 0
 
     async def positions(self) -> Mapping[Place, int]:
@@ -45,6 +58,7 @@ class ConsoleTables(Projection):
     async def take(self, records: Sequence[Any]) -> Mapping[Place, int]:
         """Records below the stored positions are passed over."""
         batch = await self._store.take(lambda known: read_batch(records, known, scenario=self._scenario))
+        self._poison.inc(batch.unreadable)
         if batch.unreadable:
             LOG.warning("records passed over that cannot be read", records=batch.unreadable)
         return batch.positions

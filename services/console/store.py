@@ -26,6 +26,7 @@ from services.console.tables import (
 )
 from shared.contract.topics import DEAD_LETTERS
 from shared.kafka import projector
+from shared.telemetry.meters import UNSEEN, Counter
 
 WRITER_LOCK: Final = 0x4855_4954_434F
 """Advisory lock: one batch at a time, also while a rebalance lets two projectors overlap."""
@@ -44,8 +45,10 @@ def connect(database_url: str, *, connections: int) -> AsyncEngine:
 class Store:
     """Takes batches: rows, amounts and positions in one transaction."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, written: Counter | None = None) -> None:
+        """`written` counts rows by table, once they are committed."""
         self._engine = engine
+        self._written = written or UNSEEN.counter("huitou_projected_rows_total")
 
     async def positions(self) -> dict[tuple[str, int], int]:
         """Next offset to read, by topic and partition."""
@@ -57,10 +60,14 @@ class Store:
         async with self._engine.begin() as connection:
             await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITER_LOCK)))
             batch = read(await _positions(connection))
-            if batch.positions:
-                await _write(connection, project(batch, await _known(connection, batch)))
+            rows = project(batch, await _known(connection, batch)) if batch.positions else None
+            if rows is not None:
+                await _write(connection, rows)
                 await _put_letters(connection, batch)
                 await _move_on(connection, batch)
+        if rows is not None:
+            for table, number in _sizes(rows, batch):
+                self._written.labels(table.name).inc(number)
         return batch
 
     async def forget(self, before_ms: int) -> None:
@@ -70,6 +77,19 @@ class Store:
             await connection.execute(sa.delete(letter).where(gone))
             old = event_second.c.second < before_ms // 1000 - KEPT_SECONDS
             await connection.execute(sa.delete(event_second).where(old))
+
+
+def _sizes(rows: Rows, batch: Batch) -> list[tuple[sa.Table, int]]:
+    """Rows written, by table; those of positions and erasures apart."""
+    replaced = [
+        (customer, len(rows.customers)),
+        (change_mark, len(rows.marks)),
+        (message, len(rows.messages)),
+        (decision, len(rows.decisions)),
+        (consent, len(rows.consents)),
+        (letter, len(batch.letters)),
+    ]
+    return replaced + [(COUNTS[name], len(amounts)) for name, amounts in rows.amounts.items()]
 
 
 async def _positions(connection: AsyncConnection) -> dict[tuple[str, int], int]:

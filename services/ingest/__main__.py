@@ -36,6 +36,7 @@ from services.ingest.write_keys import Scope, WriteKeysError, add_key, list_keys
 from shared import clock, log
 from shared.instants import parse_instant
 from shared.sealing import SealingError
+from shared.telemetry.process import begin
 
 REFUSED: Final = 1
 
@@ -70,17 +71,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _http(_: argparse.Namespace) -> int:
-    http_process.serve(HttpSettings())
+    http_process.serve(HttpSettings(), begin("ingest"))
     return 0
 
 
 def _clock(_: argparse.Namespace) -> int:
-    uvloop.run(clock_process.serve(ClockSettings()))
+    uvloop.run(clock_process.serve(ClockSettings(), begin("clock")))
     return 0
 
 
 def _importer(_: argparse.Namespace) -> int:
-    uvloop.run(importer_process.serve(ImportSettings()))
+    uvloop.run(importer_process.serve(ImportSettings(), begin("importer")))
     return 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import uvicorn
@@ -27,6 +29,7 @@ from services.ingest.settings import HttpSettings
 from services.ingest.write_keys import WriteKeys
 from shared import clock, collector
 from shared.sealing import Keyring
+from shared.telemetry.telemetry import Telemetry
 
 MOST_AT_ONCE: Final = 1_000
 """Requests under way; beyond that clients hear 503 at once."""
@@ -38,9 +41,9 @@ STOP_SECONDS: Final = 8
 """For requests under way when the process is asked to stop."""
 
 
-def create(settings: HttpSettings) -> FastAPI:
+def create(settings: HttpSettings, telemetry: Telemetry) -> FastAPI:
     """The application with a real broker behind it."""
-    publisher = KafkaPublisher(settings.kafka)
+    publisher = KafkaPublisher(settings.kafka, sent=telemetry.meters.counter("huitou_output_records_total"))
     memory = SealMemory(clock.monotonic)
     links, keyring, desk = LinkMemory(clock.monotonic), Keyring.load(settings.keyring), settings.desk()
     intake = Intake(desk, keyring, publisher, memory, now_ms=clock.now_ms, links=links, scenario=settings.scenario)
@@ -56,13 +59,23 @@ def create(settings: HttpSettings) -> FastAPI:
     ]
     if key := settings.unsubscribe_key():
         more.append(unsubscribe_api.routes(intake, key))
-    return create_app(intake, gate, publisher, terms=settings.terms(), brake=brake, more=more)
+    running = _watched(publisher, telemetry)
+    return create_app(intake, gate, running, terms=settings.terms(), brake=brake, more=more)
 
 
-def serve(settings: HttpSettings) -> None:
+@asynccontextmanager
+async def _watched(publisher: KafkaPublisher, telemetry: Telemetry) -> AsyncIterator[None]:
+    """The publisher while it is connected; ready while the broker answers it."""
+    telemetry.health.watch_loop()
+    telemetry.health.ask("broker", publisher.ready)
+    async with publisher:
+        yield
+
+
+def serve(settings: HttpSettings, telemetry: Telemetry) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are answered first."""
     config = uvicorn.Config(
-        create(settings),
+        create(settings, telemetry),
         host=settings.http_host,
         port=settings.http_port,
         loop="uvloop",

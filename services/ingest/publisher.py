@@ -13,9 +13,11 @@ from aiokafka.errors import KafkaError
 from services.ingest.gatherer import Gatherer
 from shared.engine.fold.batch import Emit
 from shared.engine.recovery.cluster import KafkaSink
+from shared.engine.recovery.counted_sink import CountedSink
 from shared.kafka.broadcast import Broadcast
 from shared.kafka.clients import producer
 from shared.log import Log
+from shared.telemetry.meters import UNSEEN, Counter
 
 LINGER_MS: Final = 4
 ACK_SECONDS: Final = 4.0
@@ -40,7 +42,9 @@ class Publisher(Protocol):
 class KafkaPublisher:
     """One idempotent producer for all requests; `async with` keeps it connected, and renews it when it broke."""
 
-    def __init__(self, bootstrap: str, *, ack_seconds: float = ACK_SECONDS) -> None:
+    def __init__(self, bootstrap: str, *, ack_seconds: float = ACK_SECONDS, sent: Counter | None = None) -> None:
+        """`sent` counts what the broker has, by topic."""
+        self._sent = sent or UNSEEN.counter("huitou_output_records_total")
         self._bootstrap, self._ack_seconds = bootstrap, ack_seconds
         self._producer: AIOKafkaProducer | None = None
         self._gatherer: Gatherer | None = None
@@ -101,6 +105,9 @@ class KafkaPublisher:
             else:
                 self._log.info("publish-works")
 
+    def _count(self, topic: str, records: Sequence[Emit]) -> None:
+        self._sent.labels(topic).inc(len(records))
+
     async def _send(self, records: Sequence[Emit]) -> None:
         gatherer = self._gatherer
         assert gatherer is not None
@@ -122,7 +129,7 @@ class KafkaPublisher:
                 await fresh.stop()
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            self._producer, self._gatherer = fresh, Gatherer(KafkaSink(fresh))
+            self._producer, self._gatherer = fresh, Gatherer(CountedSink(KafkaSink(fresh), self._count))
             self._connected.set()
             self._log.info("broker-connected")
             await self._broken.wait()

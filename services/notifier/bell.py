@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 
 
 class Bell:
@@ -34,8 +35,16 @@ class Bell:
             return
 
 
-async def keep_turning(turn: Callable[[], Awaitable[int]], bell: Bell, *, idle_s: float) -> None:
-    """Take turns until the bell stops; a turn that found nothing to do is followed by a wait."""
+async def keep_turning(
+    turn: Callable[[], Awaitable[int]],
+    bell: Bell,
+    *,
+    idle_s: float,
+    watch: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> None:
+    """Take turns until the bell stops; a turn that found nothing to do is followed by a wait. `watch` surrounds each turn."""
     while not bell.stopped:
-        if not await turn():
+        with watch():
+            found = await turn()
+        if not found:
             await bell.wait(idle_s)

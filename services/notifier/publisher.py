@@ -7,6 +7,7 @@ import asyncio
 from aiokafka import AIOKafkaProducer
 
 from services.notifier.facts import SOURCE
+from services.notifier.meter import Meter
 from services.notifier.store import Store
 from shared.contract.codec import cloud_event
 
@@ -16,9 +17,10 @@ BATCH = 500
 class Publisher:
     """At least once, in order: a record leaves the database only after the broker's ack, each time with the same id."""
 
-    def __init__(self, store: Store, producer: AIOKafkaProducer) -> None:
+    def __init__(self, store: Store, producer: AIOKafkaProducer, meter: Meter | None = None) -> None:
         self._store = store
         self._producer = producer
+        self._meter = meter or Meter()
 
     async def turn(self) -> int:
         """Publish the oldest records; how many."""
@@ -36,4 +38,5 @@ class Publisher:
             await asyncio.gather(*acks)
             if waiting:
                 await transaction.published([number for number, _ in waiting])
+        self._meter.published(each for _, each in waiting)
         return len(waiting)

@@ -16,6 +16,7 @@ from shared.contract.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_R
 from shared.engine.fold.poison_limit import check_balance
 from shared.kafka.projector import Place, Projection, Projector
 from shared.log import Log
+from shared.telemetry.telemetry import Telemetry
 
 LOG = Log(__name__)
 GROUP = "notifier"
@@ -30,9 +31,19 @@ class RestoredDatabaseError(RuntimeError):
     """The database remembers less than the broker: it was restored from a backup, and sending could repeat messages."""
 
 
-def reader(consumer: AIOKafkaConsumer, outbox: Outbox, bell: Bell, *, seal: Seal, restored: Restored) -> Projector:
+def reader(
+    consumer: AIOKafkaConsumer,
+    outbox: Outbox,
+    bell: Bell,
+    *,
+    seal: Seal,
+    restored: Restored,
+    telemetry: Telemetry | None = None,
+) -> Projector:
     """The loop that fills the outbox. It raises RestoredDatabaseError, and any error of the database, as senders do."""
-    return Projector(consumer, Intake(outbox, bell, seal=seal, restored=restored), log=LOG, most=MOST_RECORDS)
+    telemetry = telemetry or Telemetry()
+    intake = Intake(outbox, bell, seal=seal, restored=restored, telemetry=telemetry)
+    return Projector(consumer, intake, log=LOG, most=MOST_RECORDS, telemetry=telemetry)
 
 
 @final
@@ -41,12 +52,15 @@ class Intake(Projection):
 
     topics = TOPICS
 
-    def __init__(self, outbox: Outbox, bell: Bell, *, seal: Seal, restored: Restored) -> None:
+    def __init__(self, outbox: Outbox, bell: Bell, *, seal: Seal, restored: Restored, telemetry: Telemetry) -> None:
         self._outbox, self._bell = outbox, bell
         self._seal = seal
         self._restored = restored
         self._contacts_until: dict[TopicPartition, int] = {}
         self._balances: dict[Place, int] = {}
+        self._poison = telemetry.meters.counter("huitou_poison_records_total")
+        self._letters = telemetry.meters.counter("huitou_dead_letters_total")
+        telemetry.meters.gauge("huitou_poison_balance").set_function(lambda: sum(list(self._balances.values())))
 
     async def positions(self) -> Mapping[Place, int]:
         """See `Projection`; the balances of poison are read with them."""
@@ -60,6 +74,8 @@ class Intake(Projection):
         batch = read_batch(records, self._seal, self._balances)
         check_balance(sum((self._balances | batch.balances).values()), len(batch.dead))
         await self._write(batch)
+        self._poison.inc(len(batch.dead))
+        self._letters.inc(len(batch.dead))
         self._balances |= batch.balances
         if batch.commands or batch.receipts:
             self._bell.ring()
@@ -93,8 +109,10 @@ class Intake(Projection):
         others = [partition for partition in assigned if partition.topic != CONTACT_POINTS.name]
         if self._contacts_until:
             consumer.pause(*others)
+            self.not_ready = "addresses are read first"
         else:
             consumer.resume(*others)
+            self.not_ready = ""
 
     async def turned(self, consumer: AIOKafkaConsumer) -> None:
         """Let commands in once the contacts are read."""
@@ -105,6 +123,7 @@ class Intake(Projection):
                 return
         self._contacts_until = {}
         consumer.resume(*consumer.paused())
+        self.not_ready = ""
 
     async def _write(self, batch: Batch) -> None:
         async with self._outbox.begin() as transaction:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 
 from services.notifier.channels.contract import Attempt, Channel, ChannelName, Outcome, Unknown
 from services.notifier.contacts import UnsendableError, Writer
 from services.notifier.logic import after_look_up, after_receipt, in_doubt
+from services.notifier.meter import Meter
 from services.notifier.outbox import Outbox
 from services.notifier.state import Move, Row, State
 from shared.log import Log
@@ -23,12 +25,19 @@ class Reconciler:
     """Run one per process; several processes share the work by row locks."""
 
     def __init__(
-        self, outbox: Outbox, channels: Mapping[ChannelName, Channel], writer: Writer, *, look_up_s: float
+        self,
+        outbox: Outbox,
+        channels: Mapping[ChannelName, Channel],
+        writer: Writer,
+        *,
+        look_up_s: float,
+        meter: Meter | None = None,
     ) -> None:
         self._outbox = outbox
         self._channels = channels
         self._writer = writer
         self._look_up_s = look_up_s
+        self._meter = meter or Meter()
 
     async def turn(self) -> int:
         """Look at everything that is due; how many commands were looked at."""
@@ -88,8 +97,9 @@ class Reconciler:
         except UnsendableError as error:
             return Unknown(str(error))
         attempt = Attempt(outbound=outbound, started_at_ms=row.started_at, provider_ref=row.provider_ref)
-        try:
+        found: Outcome | None = Unknown("look-up-timeout")
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._look_up_s):
-                return await channel.look_up(attempt)
-        except TimeoutError:
-            return Unknown("look-up-timeout")
+                found = await channel.look_up(attempt)
+        self._meter.answered(row.command.channel, "look_up", found)
+        return found

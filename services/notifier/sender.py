@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import msgspec
 
 from services.notifier.channels.contract import Channel, ChannelName, Outcome, RejectMessage, Retry, Unknown
 from services.notifier.contacts import UnsendableError, Writer
 from services.notifier.logic import after_send, check, may_run, stopped_rules
+from services.notifier.meter import Meter
 from services.notifier.outbox import Outbox
 from services.notifier.state import Move, Row, State
 from shared import clock
@@ -32,7 +34,15 @@ class Sender:
     """One worker of one channel; `send_s` bounds a send and must be shorter than the lease."""
 
     def __init__(
-        self, outbox: Outbox, name: ChannelName, channel: Channel, writer: Writer, *, batch: int, send_s: float
+        self,
+        outbox: Outbox,
+        name: ChannelName,
+        channel: Channel,
+        writer: Writer,
+        *,
+        batch: int,
+        send_s: float,
+        meter: Meter | None = None,
     ) -> None:
         self._outbox = outbox
         self._name = name
@@ -40,6 +50,7 @@ class Sender:
         self._writer = writer
         self._batch = batch
         self._send_s = send_s
+        self._meter = meter or Meter()
 
     async def turn(self) -> int:
         """Claim a batch, send it side by side, note the outcomes; how many were looked at."""
@@ -91,11 +102,12 @@ class Sender:
             return RejectMessage(str(error))
         if clock.monotonic() > claimed.start_by:
             return Retry(0, "lease-nearly-over")
-        try:
+        outcome: Outcome = Unknown("send-timeout")
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._send_s):
-                return await self._channel.send(outbound)
-        except TimeoutError:
-            return Unknown("send-timeout")
+                outcome = await self._channel.send(outbound)
+        self._meter.answered(self._name, "send", outcome)
+        return outcome
 
 
 def _leased(row: Row) -> Row:

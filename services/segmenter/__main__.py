@@ -11,10 +11,12 @@ import uvloop
 
 from services.segmenter.cut_maker_app import run_cut_maker
 from services.segmenter.fold import SegmenterFold
-from shared import log, usage
+from shared import usage
 from shared.engine.fold.rules import ALL_ON, Off
 from shared.engine.host.commands import run_service
 from shared.engine.host.settings import EngineSettings
+from shared.telemetry.process import begin
+from shared.telemetry.telemetry import Telemetry
 
 COMMANDS: Final = {
     "cuts": "runs the cut maker: RFM quintiles of the whole shop, at every epoch",
@@ -27,8 +29,7 @@ def main(*, off: Off = ALL_ON) -> None:
     usage.answer("services.segmenter", "runs the segmenter", COMMANDS, sys.argv[1:])
     settings = EngineSettings()
     if sys.argv[1:] == ["cuts"]:
-        log.setup()
-        uvloop.run(_cuts(settings.kafka))
+        uvloop.run(_cuts(settings.kafka, begin("cuts")))
         return
     shop = settings.shop()
     run_service(
@@ -39,11 +40,12 @@ def main(*, off: Off = ALL_ON) -> None:
     )
 
 
-async def _cuts(bootstrap: str) -> None:
+async def _cuts(bootstrap: str, telemetry: Telemetry) -> None:
+    telemetry.health.watch_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run_cut_maker(bootstrap, stop)
+    await run_cut_maker(bootstrap, stop, telemetry)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.log import Log
+from shared.telemetry.reading import Reading
+from shared.telemetry.telemetry import Telemetry
 
 WAIT_MS: Final = 250
 """Longest wait for records."""
@@ -31,6 +33,8 @@ class Projection(ABC):
 
     topics: Sequence[str]
     """Names of the topics to read."""
+    not_ready: str = ""
+    """Reason why the projection does not do its whole work yet, in a few words."""
 
     @abstractmethod
     async def positions(self) -> Mapping[Place, int]:
@@ -63,6 +67,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
 
     `most`: records of one transaction.
     `gather_s`: pause after a batch of less than 500 records, so that a trickle of records makes few transactions.
+    `live`: the clock writes ticks into the topics, which count as no lag.
     `retry_s`: pause after an error of the database, from which the loop then begins anew; None: the error is raised.
     """
 
@@ -75,13 +80,17 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
         most: int,
         gather_s: float = 0.0,
         retry_s: float | None = None,
+        telemetry: Telemetry | None = None,
+        live: bool = False,
     ) -> None:
         self._consumer, self._projection, self._log = consumer, projection, log
         self._most, self._gather_s, self._retry_s = most, gather_s, retry_s
+        self._reading = Reading(telemetry, live=live)
         self._fresh = False
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Nothing to hand over: the next owner starts from the database."""
+        self._reading.joins()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Every rebalance is total; aiokafka fetches from the broker's position, so all partitions are placed anew."""
@@ -89,6 +98,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
 
     async def run(self, stopped: Callable[[], bool]) -> None:
         """Read until `stopped`."""
+        self._reading.joins()
         self._consumer.subscribe(self._projection.topics, listener=self)
         await self._consumer.start()
         try:
@@ -108,8 +118,12 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
             return 0
         records = [record for found in fetched.values() for record in found]
         if records:
-            await self._commit(await self._projection.take(records))
+            with self._reading.batch(fetched):
+                positions = await self._projection.take(records)
+            await self._commit(positions)
         await self._projection.turned(self._consumer)
+        self._reading.look(self._consumer)
+        self._tell()
         return len(records)
 
     async def _pause_after_turn(self) -> float:
@@ -120,6 +134,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
             if self._retry_s is None:
                 raise
             self._log.warning("database does not take a batch, trying again", error=type(error).__name__)
+            self._reading.waits("the database does not take a batch")
             self._fresh = True
             return self._retry_s
         return self._gather_s if taken < SMALL else 0.0
@@ -132,8 +147,17 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
         for place, offset in starts.items():
             # Below the log's start the consumer is put at the oldest record left (auto_offset_reset).
             self._consumer.seek(place, offset)
+        await self._reading.begins(starts, self._consumer)
         await self._projection.placed(self._consumer)
+        self._tell()
         self._log.info("reading", partitions=len(starts))
+
+    def _tell(self) -> None:
+        """Whether the projection is ready, for /readyz."""
+        if self._projection.not_ready:
+            self._reading.waits(self._projection.not_ready)
+        else:
+            self._reading.there()
 
     async def _commit(self, positions: Mapping[Place, int]) -> None:
         try:

@@ -30,7 +30,7 @@ TAIL = 12_000
 WITHIN = 300.0
 LOOK_SECONDS = 0.05
 REST_SECONDS = 1.0
-RECOVERED = b" recovered "
+RECOVERED = b'"event": "recovered"'
 
 
 class Back(msgspec.Struct, frozen=True):

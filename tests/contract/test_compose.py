@@ -13,11 +13,13 @@ from deploy.stack.environment import PORTS, Addresses, environment
 from deploy.stack.kafka import settings
 from deploy.stack.keys import ensure
 from deploy.stack.plan import PLAN
+from deploy.stack.targets import PORT
+from shared.telemetry.series import PROCESSES
 
 ROOT = Path(__file__).parents[2]
 OURS = {"kafka", "postgres", "topics"}
 """What the embedded stack does by itself."""
-INSIDE_CONTAINERS = {"HUITOU_HTTP_HOST", "HUITOU_CONSOLE_HOST"}
+INSIDE_CONTAINERS = {"HUITOU_HTTP_HOST", "HUITOU_CONSOLE_HOST", "HUITOU_METRICS_HOST"}
 """A container's own loopback would be out of everybody's reach."""
 
 
@@ -46,7 +48,17 @@ def test_services_are_told_the_same_as_in_the_embedded_stack(compose: dict[str, 
     addresses = Addresses(kafka="", database_url="", ports=dict.fromkeys(PORTS, 0))
     embedded = set(environment(tmp_path, addresses=addresses, secrets=ensure(tmp_path / "secrets"), scenario=False))
 
-    assert told == embedded | INSIDE_CONTAINERS
+    assert told == embedded | INSIDE_CONTAINERS | {PORT}
+
+
+def test_every_process_answers_for_its_health_at_a_port_that_is_not_published(compose: dict[str, Any]) -> None:
+    port = compose["x-service"]["environment"][PORT]
+    published = [each.rpartition(":")[2] for one in compose["services"].values() for each in one.get("ports", [])]
+    told = {name for name, each in compose["services"].items() if PORT in each["environment"]}
+
+    assert told >= set(PROCESSES)
+    assert port not in published
+    assert port not in {value for key, value in compose["x-service"]["environment"].items() if key != PORT}
 
 
 def test_no_secret_has_a_default(compose: dict[str, Any]) -> None:

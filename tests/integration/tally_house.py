@@ -13,10 +13,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.stack.environment import interpreter
 from shared.contract import topics
@@ -56,7 +58,9 @@ def changelog() -> topics.Topic:
 class Process:
     """One worker; `kill` is SIGKILL."""
 
-    def __init__(self, bootstrap: str, *, instance: str = "", off: str = "", session: float = 10) -> None:
+    def __init__(
+        self, bootstrap: str, *, instance: str = "", off: str = "", session: float = 10, metrics: int = 0
+    ) -> None:
         env = {
             **os.environ,
             "HUITOU_KAFKA": bootstrap,
@@ -64,6 +68,8 @@ class Process:
         }
         if instance:
             env["HUITOU_INSTANCE"] = instance
+        if metrics:
+            env["HUITOU_METRICS_PORT"] = str(metrics)
         self._process = subprocess.Popen(
             [interpreter(env), "-m", "tests.support.tally_worker", *(("--off", off) if off else ())],
             env=env,
@@ -109,12 +115,32 @@ class Process:
 
 
 @contextlib.contextmanager
-def worker(bootstrap: str, *, instance: str = "", off: str = "", session: float = 10) -> Iterator[Process]:
-    process = Process(bootstrap, instance=instance, off=off, session=session)
+def worker(
+    bootstrap: str, *, instance: str = "", off: str = "", session: float = 10, metrics: int = 0
+) -> Iterator[Process]:
+    process = Process(bootstrap, instance=instance, off=off, session=session, metrics=metrics)
     try:
         yield process
     finally:
         process.kill()
+
+
+async def readiness(port: int) -> list[tuple[int, dict[str, float]]]:
+    """What /readyz of a starting worker answers until it is ready, each time with the series then."""
+    seen: list[tuple[int, dict[str, float]]] = []
+    async with (
+        asyncio.timeout(60),
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10) as client,
+    ):
+        while not seen or seen[-1][0] != 200:
+            try:
+                status = (await client.get("/readyz")).status_code
+                families = text_string_to_metric_families((await client.get("/metrics")).text)
+            except httpx2.ConnectError:
+                await asyncio.sleep(0.02)
+                continue
+            seen.append((status, {sample.name: sample.value for family in families for sample in family.samples}))
+    return seen
 
 
 # --- the workload and what must come of it

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.create_topics import create
+from deploy.stack import ports
 from shared.contract import topics
 from shared.contract.codec import encode
 from shared.engine.fold.rules import BrokenInvariantError, Rule
@@ -32,6 +33,7 @@ from tests.integration.tally_house import (
     order,
     put,
     read,
+    readiness,
     state,
     ticks,
     worker,
@@ -61,10 +63,19 @@ async def test_killed_again_and_again_the_state_is_that_of_the_log(kafka: str) -
             await asyncio.sleep(rnd.uniform(0.8, 1.6))
             behind.append(await lag(kafka))
     await feeding
-    with worker(kafka, instance="tally-1"):
+    [port] = ports.free(1)
+    with worker(kafka, instance="tally-1", metrics=port):
+        await ticks(kafka, range(10_000, 10_001))  # Faust recovers with the first record
+        seen = await readiness(port)
         await caught_up(kafka)
+        [(_, later)] = await readiness(port)
 
     assert any(behind), "no kill met a record in flight: the test proves nothing"
+    assert [status for status, _ in seen].index(200) > 0, "it was asked before it had recovered"
+    assert seen[-1][1]["huitou_owned_partitions"] == topics.PARTITIONS
+    assert [now for status, now in seen if status == 503 and now["huitou_ready"]] == []
+    assert later["huitou_input_records_total"] >= topics.PARTITIONS
+    assert later["huitou_lag_records"] == later["huitou_lag_seconds"] == 0
     assert await state(kafka) == await expected(kafka)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from deploy.stack.rotation import Rotation
 from deploy.stack.supervisor import BACKOFF_SECONDS, Service, StartError, Supervisor
 
 ROOT = Path(__file__).parents[2]
@@ -239,3 +240,35 @@ async def test_a_restart_is_another_process_that_counts(supervisor: Supervisor) 
     assert supervisor.pid("sleeper") not in {None, before}
     assert supervisor.restarts("sleeper") == 1
     await supervisor.stop()
+
+
+CHATTY = """
+import os, sys, time
+for number in range(4_000):
+    print(number, flush=True)  # through the interpreter
+    os.write(2, b"native %d\\n" % number)  # past it, as a JVM or a dying interpreter writes
+    if number % 50 == 49:
+        time.sleep(0.02)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+async def test_logs_stay_small_while_the_process_goes_on_writing_to_its_file(tmp_path: Path) -> None:
+    small = Rotation(limit=8_000, files=3, look_seconds=0.05)
+    supervisor = Supervisor(tmp_path, env={}, rotation=small)
+    await supervisor.start(python("chatty", CHATTY))
+    log = tmp_path / "chatty.log"
+    await until(partial(says_ready, log))
+    await supervisor.stop()
+    kept = [(tmp_path / name).read_text() for name in ("chatty.log.2", "chatty.log.1", "chatty.log")]
+    lines = "".join(kept).splitlines()
+    native = [int(line.split()[1]) for line in lines if line.startswith("native")]
+    plain = [int(line) for line in lines if line.isdecimal()]
+
+    assert not (tmp_path / "chatty.log.3").exists()
+    assert native[0] > 0, "nothing fell out: the test proves nothing"
+    assert lines[-1] == "ready"
+    assert native[-1] == plain[-1] == 3_999
+    assert native == sorted(native)
+    assert native[-1] - native[0] < len(native) + 10, "what is kept has no gap"

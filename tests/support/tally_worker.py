@@ -12,12 +12,12 @@ from pathlib import Path
 
 import uvloop
 
-from shared import log
 from shared.engine.fold.batch import Emit
 from shared.engine.fold.rules import Rule
 from shared.engine.host.kafka_host import HostSettings, KafkaHost
 from shared.engine.host.worker import run_host, run_until_told
 from shared.engine.recovery.effects import Appended, Targets
+from shared.telemetry.process import begin
 from tests.support.tally import BrokenFold, TallyFold
 
 
@@ -42,7 +42,7 @@ class TallyHost(KafkaHost):
 
 
 def main() -> None:
-    log.setup()
+    telemetry = begin("profile")
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--off", default="")
     given, sys.argv[1:] = parser.parse_known_args()  # the rest is for Faust's own command line
@@ -58,9 +58,10 @@ def main() -> None:
     )
     fold = BrokenFold if os.environ.get("HUITOU_TALLY") == "broken" else TallyFold
     if os.environ.get("HUITOU_HOST") == "faust":
-        run_host("faust", lambda _: fold(), settings, seal=lambda *_: "c2VhbGVk", off=off)
+        run_host("faust", lambda _: fold(), settings, seal=lambda *_: "c2VhbGVk", off=off, telemetry=telemetry)
     else:
-        uvloop.run(_run(TallyHost(lambda _: fold(), settings, seal=lambda *_: "c2VhbGVk", off=off)))
+        host = TallyHost(lambda _: fold(), settings, seal=lambda *_: "c2VhbGVk", off=off, telemetry=telemetry)
+        uvloop.run(_run(host))
 
 
 async def _run(host: TallyHost) -> None:

@@ -26,6 +26,7 @@ from shared.engine.host.kafka_host import FATAL, MAX_RECORDS, HostSettings
 from shared.engine.host.rounds import Rounds
 from shared.engine.recovery.cluster import KafkaCluster
 from shared.engine.state.outgoing import Seal
+from shared.telemetry.telemetry import Telemetry
 
 LINGER_SECONDS = 0.01
 """How long a round waits for more records."""
@@ -56,7 +57,13 @@ class FaustHost:
     """Runs one fold per assigned partition; `app` is the Faust application."""
 
     def __init__(
-        self, make_fold: Callable[[int], Fold[Any]], settings: HostSettings, *, seal: Seal, off: Off = ALL_ON
+        self,
+        make_fold: Callable[[int], Fold[Any]],
+        settings: HostSettings,
+        *,
+        seal: Seal,
+        off: Off = ALL_ON,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.rounds = Rounds(
             make_fold,
@@ -66,11 +73,14 @@ class FaustHost:
             scenario=settings.scenario,
             snapshots=settings.snapshots,
             off=off,
+            telemetry=telemetry,
         )
+        self._watch = self.rounds.watch
         self._met: set[int] = set()
         self._sought: dict[int, float] = {}
         self.app = _App(self.rounds.group, **_options(settings))
         self.app.on_partitions_revoked.connect(self._revoked)
+        self.app.on_partitions_assigned.connect(self._given)
         raw = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
         source = self.app.topic(self.rounds.input, partitions=PARTITIONS, **raw)
         self.app.agent(source, name=f"{self.rounds.group}.fold", concurrency=1)(self._fold)
@@ -87,12 +97,14 @@ class FaustHost:
     # --- the agent
 
     async def _fold(self, stream: Any) -> None:
+        self._watch.health.watch_loop()
         await _or_die(self.rounds.start())
         self.app.on_before_shutdown.connect(self._shut_down)
         self.rounds.log.info("started", group=self.rounds.group, input=self.rounds.input, host="faust")
         events: AsyncIterator[Sequence[Any]] = stream.take_events(MAX_RECORDS, within=LINGER_SECONDS)
         async for taken in events:
-            await _or_die(self._round([event.message for event in taken]))
+            with self._watch.turn():
+                await _or_die(self._round([event.message for event in taken]))
 
     async def _round(self, messages: Sequence[Any]) -> None:
         """Emit and persist everything: what returns from here Faust may commit at any time."""
@@ -107,6 +119,13 @@ class FaustHost:
         fresh = {number: await self._fresh(number, records) for number, records in fetched.items()}
         await asyncio.gather(*(self.rounds.take(number, records) for number, records in fresh.items() if records))
         await self.rounds.settle_quiet(force=True)
+        places = {TP(self.rounds.input, number): records for number, records in fresh.items()}
+        self._watch.turned(places, self._end)
+
+    def _end(self, place: Any) -> int | None:
+        """As the Kafka host's."""
+        place = TP(place.topic, place.partition)
+        return self.app.consumer.highwater(place) if place in self.app.consumer.assignment() else None
 
     def _current(self, messages: Sequence[Any]) -> None:
         """Faust would acknowledge events of an older generation without asking whose they are now (rule 7)."""
@@ -120,7 +139,9 @@ class FaustHost:
         if not assigned.issuperset(wanted):
             msg = f"{self.rounds.input}: events of partitions {sorted(set(wanted) - assigned)}, which are not ours"
             raise BrokenInvariantError(msg)
+        self._watch.recovers()
         self.rounds.owned |= await self.rounds.recover(assigned - self.rounds.owned.keys())
+        self._watch.stands(assigned, self.rounds.owned)
 
     async def _fresh(self, number: int, records: list[Fetched]) -> list[Fetched]:
         """What the state has not seen, from the very next record on; nothing while Faust has to go back for that."""
@@ -145,9 +166,14 @@ class FaustHost:
 
     # --- signals
 
+    async def _given(self, app: Any, assigned: Collection[TP], **_: Any) -> None:
+        """They are recovered with the first record that comes from one of them: a tick is never far."""
+        self._watch.stands({place.partition for place in assigned}, self.rounds.owned)
+
     async def _revoked(self, app: Any, revoked: Collection[TP], **_: Any) -> None:
         """Sent when the round in hand is done (`stream_wait_empty`): the partitions are not ours any more."""
         self.rounds.drop(place.partition for place in revoked)
+        self._watch.joins("being assigned anew")
         self._met.clear()
         self._sought.clear()
 

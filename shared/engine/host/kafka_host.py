@@ -24,6 +24,7 @@ from shared.engine.recovery.cluster import Cluster, KafkaCluster
 from shared.engine.state.outgoing import Seal
 from shared.engine.step.partition import Partition
 from shared.kafka.clients import HEARTBEAT_SECONDS, SESSION_SECONDS
+from shared.telemetry.telemetry import Telemetry
 
 MAX_RECORDS = 4_000
 """Records of one fetch round, over all partitions."""
@@ -57,6 +58,7 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         seal: Seal,
         cluster: Cluster | None = None,
         off: Off = ALL_ON,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._settings, self._off = settings, off
         self._cluster = cluster or KafkaCluster(
@@ -73,7 +75,9 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             off=off,
             before_send=self.lease.check,
             recovers_dropped=True,
+            telemetry=telemetry,
         )
+        self._watch = self.rounds.watch
         self._committer = Committer(self._commit_positions, self.lease, self.rounds.log, heartbeat=settings.heartbeat)
         self._assigned: set[int] = set()
         self._generation = 0
@@ -103,6 +107,7 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
 
     async def _run(self) -> None:
         settings, rounds = self._settings, self.rounds
+        self._watch.joins("joining the group")
         await rounds.start()
         self._consumer = self._cluster.member(rounds.group, instance=settings.instance)
         self._consumer.subscribe([rounds.input], listener=self)
@@ -111,7 +116,8 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         rounds.log.info("started", group=rounds.group, input=rounds.input)
         while not self._stopping.is_set():
             try:
-                await self._turn()
+                with self._watch.turn():
+                    await self._turn()
             except KafkaError:
                 if Rule.DIE_ON_FAILURE not in self._off:
                     raise
@@ -142,6 +148,11 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             batches = await asyncio.gather(*taken)
             await self._commit({p.partition: batch for p, batch in zip(fetched, batches, strict=True) if batch})
             await self.rounds.settle_quiet()
+            self._watch.turned(fetched, self._end)
+
+    def _end(self, place: TopicPartition) -> int | None:
+        """Where the partition ended at its last fetch; None where none has answered, or it is not ours any more."""
+        return self._consumer.highwater(place) if place in self._consumer.assignment() else None
 
     async def _beat(self) -> None:
         """Membership confirmed at every heartbeat; whatever else happens there ends the process like in a turn."""
@@ -170,6 +181,7 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
                     self.rounds.drop(place.partition for place in revoked)
                 self._committer.forget()
                 self._assigned = set()
+                self._watch.joins("being assigned anew")
         except BaseException:  # noqa: BLE001 (aiokafka would swallow it and go on)
             traceback.print_exc()
             self.die()
@@ -181,10 +193,13 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             self._consumer.pause(*places)
         self._assigned = {place.partition for place in places}
         self.rounds.drop(self.rounds.parked.keys() - self._assigned)
+        self._watch.stands(self._assigned, self.rounds.owned)
 
     async def _recover(self, numbers: set[int]) -> None:
         """Read, be confirmed as the owner, put stale records right, serve. A revoke cancels the reading."""
         generation = self._generation
+        self._watch.recovers()
+        self._watch.stands(self._assigned, self.rounds.owned)
         self._loading = asyncio.create_task(self.rounds.load(numbers))
         try:
             await asyncio.wait([self._loading])
@@ -200,6 +215,7 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             return
         cores = await self.rounds.put_again(cores)
         self.rounds.owned |= cores
+        self._watch.stands(self._assigned, self.rounds.owned)
         self._rewind(cores)
         self._consumer.resume(*(TopicPartition(self.rounds.input, n) for n in cores))
 

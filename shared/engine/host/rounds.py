@@ -16,13 +16,16 @@ from shared.engine.fold.poison_limit import PoisonLimit, check_balance
 from shared.engine.fold.rules import ALL_ON, BrokenInvariantError, Off, Rule
 from shared.engine.host.own_ends import OwnEnds
 from shared.engine.host.resync import emit_parts
+from shared.engine.host.watch import Watch
 from shared.engine.recovery import recovery
 from shared.engine.recovery.checkpoints import Checkpoints
 from shared.engine.recovery.cluster import Cluster, KafkaSink
+from shared.engine.recovery.counted_sink import CountedSink
 from shared.engine.recovery.effects import Appended, Targets, emit, settle
 from shared.engine.state.outgoing import Seal
 from shared.engine.step.partition import Partition
 from shared.log import Log
+from shared.telemetry.telemetry import Telemetry
 
 QUIET_SECONDS = 5.0
 """Rounds that hold only ticks persist and commit this often (rule 12)."""
@@ -50,6 +53,7 @@ class Rounds:
         off: Off = ALL_ON,
         before_send: Callable[[], None] = _always,
         recovers_dropped: bool = False,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """`before_send` raises where nothing may be written any more (rule 9).
 
@@ -72,6 +76,8 @@ class Rounds:
         self.parked: dict[int, Partition[Any]] = {}
         self._quiet: dict[int, float] = {}
         self._poison = PoisonLimit(off=off)
+        self.watch = Watch(telemetry, self.input, live=not scenario)
+        self.watch.owns(lambda: len(self.owned), self._balance)
         self._checkpoints = Checkpoints(snapshots, self.log)
 
     async def start(self) -> None:
@@ -80,7 +86,7 @@ class Rounds:
         await self._producer.start()
         one_in_flight = Rule.ONE_IN_FLIGHT not in self._off
         sink = KafkaSink(self._producer, one_in_flight=one_in_flight, before=self._before_send)
-        self.targets = Targets(sink, off=self._off)
+        self.targets = Targets(CountedSink(sink, self.watch.sent), off=self._off)
 
     async def stop(self) -> None:
         """Disconnect it."""
@@ -169,6 +175,10 @@ class Rounds:
         core = self.owned.get(number)
         if core is None:
             return None
+        with self.watch.batch(core.counts):
+            return await self._take(number, core, records)
+
+    async def _take(self, number: int, core: Partition[Any], records: Sequence[Record]) -> Batch | None:
         last: Batch | None = None
         for position, record in enumerate(records, 1):
             closes = core.apply(record) or Rule.UNIT_OF_WORK in self._off
@@ -187,7 +197,7 @@ class Rounds:
     async def _settle(self, number: int, batch: Batch) -> bool:
         """Emit and persist; False where a quiet batch only went on to the next hop."""
         self._poison.count(clock.monotonic(), batch.records, batch.poison)
-        check_balance(sum(core.balance for core in self.owned.values()), batch.poison, off=self._off)
+        check_balance(self._balance(), batch.poison, off=self._off)
         if batch.quiet and Rule.QUIET_TICKS not in self._off:
             await emit(self.targets, batch)
             self._quiet.setdefault(number, clock.monotonic())
@@ -199,6 +209,9 @@ class Rounds:
         self.persisted[number] = batch.next, batch.metadata
         self._own(number, appended)
         return True
+
+    def _balance(self) -> int:
+        return sum(core.balance for core in list(self.owned.values()))
 
     def _own(self, number: int, appended: Sequence[Appended] | None) -> bool:
         """False where a foreign record may have put a stale value last: the partition must be recovered anew (rule 9)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,6 @@ from deploy.stack.tail import Tail
 @pytest.mark.parametrize(
     "line",
     [
-        "2026-11-22 05:29:23,148 W services.profile slow partition=3",
-        "2026-11-22 05:29:23,148 E services.profile dead letter",
         "2026-11-22T05:27:23,001 WARN  QuorumController activation",
         "2026-11-22 05:29:23.148 UTC FATAL:  the database system is starting up",
         "Traceback (most recent call last):",
@@ -27,9 +26,24 @@ def test_warnings_and_worse_are_shown_with_their_service(tmp_path: Path, line: s
 
 
 @pytest.mark.parametrize(
+    ("level", "letter"),
+    [("warning", "W"), ("error", "E"), ("critical", "C")],
+)
+def test_our_own_lines_are_shown_as_text(tmp_path: Path, level: str, letter: str) -> None:
+    tail = Tail(tmp_path)
+    line = {"time": "2026-11-22T05:29:23.148Z", "level": level, "logger": "profile", "service": "profile"}
+    line |= {"instance": "profile-1", "event": "slow", "partition": 3, "reason": "回头\x1b[2J"}
+    (tmp_path / "profile.log").write_text(json.dumps(line) + "\n", encoding="utf-8")
+
+    shown = f"2026-11-22T05:29:23.148Z {letter} profile slow partition=3 reason=\\u56de\\u5934\\x1b[2J"
+    assert tail.loud() == [("profile", shown)]
+
+
+@pytest.mark.parametrize(
     "line",
     [
-        "2026-11-22 05:29:23,148 I services.profile recovered customers=120",
+        '{"time": "2026-11-22T05:29:23.148Z", "level": "info", "logger": "profile", "event": "ERROR is a word here"}',
+        '{"an": "object that is no line of ours"}',
         "2026-11-22 05:29:23.148 UTC LOG:  database system is ready to accept connections",
     ],
 )
@@ -54,3 +68,12 @@ def test_a_line_is_shown_once_and_only_when_it_is_whole(tmp_path: Path) -> None:
     assert half == []
     assert whole == [("kafka", "ERROR half")]
     assert tail.loud() == []
+
+
+def test_a_log_that_was_rotated_is_read_from_its_beginning(tmp_path: Path) -> None:
+    log = tmp_path / "kafka.log"
+    log.write_text("nothing to see\n" * 100, encoding="utf-8")
+    tail = Tail(tmp_path)
+    log.write_text("ERROR of today\n", encoding="utf-8")
+
+    assert tail.loud() == [("kafka", "ERROR of today")]

@@ -1,0 +1,115 @@
+"""/healthz, /readyz and /metrics over HTTP, in a thread: it answers while the event loop is busy, or hangs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from socketserver import TCPServer
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import msgspec
+from prometheus_client import make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
+
+from shared.log import Log
+from shared.telemetry.health import Health
+from shared.telemetry.registry import Registry
+
+RETRY_SECONDS = 1.0
+REQUEST_SECONDS = 10.0
+POLL_SECONDS = 1.0
+"""How often the server looks whether it shall end."""
+
+LOG = Log(__name__)
+
+
+class Listener:
+    """Serves one process. A port that is taken is tried again, and nothing else of the process waits for it."""
+
+    def __init__(self, health: Health, registry: Registry, *, host: str, port: int) -> None:
+        """`port` 0: any that is free; `port` then says which."""
+        self._health, self._place = health, (host, port)
+        self._metrics = make_wsgi_app(registry.registry)
+        self._server: _Server | None = None
+        self._closed = threading.Event()
+        self._bound = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """Waits until it listens; TimeoutError after ten seconds."""
+        if not self._bound.wait(REQUEST_SECONDS) or self._server is None:
+            raise TimeoutError(f"{self._place}: cannot be listened on")
+        return int(self._server.server_address[1])
+
+    def close(self) -> None:
+        """End the thread; only tests need it, the thread does not hold up the process's end."""
+        self._closed.set()
+        self._bound.wait(REQUEST_SECONDS)
+        if self._server is not None:
+            self._server.shutdown()
+        self._thread.join(REQUEST_SECONDS)
+
+    def _run(self) -> None:
+        host, port = self._place
+        told = False
+        while not self._closed.is_set():
+            try:
+                self._server = server = _Server((host, port), _Handler)
+            except OSError as error:
+                if not told:
+                    LOG.warning("metrics not served yet", host=host, port=port, reason=error)
+                told = True
+                self._closed.wait(RETRY_SECONDS)
+                continue
+            server.set_app(self._answer)
+            self._bound.set()
+            with server:
+                server.serve_forever(poll_interval=POLL_SECONDS)
+            return
+
+    def _answer(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            found: Iterable[bytes] = self._metrics(environ, start)
+            return found
+        if path == "/healthz":
+            hung = self._health.hung()
+            return _json(start, bool(hung), {"status": "hung", "seconds": hung} if hung else {"status": "alive"})
+        if path == "/readyz":
+            waiting = self._health.waiting()
+            return _json(
+                start, bool(waiting), {"status": "waiting", "for": waiting} if waiting else {"status": "ready"}
+            )
+        start("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+        return [b"/healthz, /readyz and /metrics are here\n"]
+
+
+def _json(start: StartResponse, failing: bool, body: Mapping[str, Any]) -> Iterable[bytes]:  # noqa: FBT001
+    status = "503 Service Unavailable" if failing else "200 OK"
+    start(status, [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
+    return [msgspec.json.encode(body), b"\n"]
+
+
+class _Server(ThreadingWSGIServer):
+    """Binds without asking a name server for its own name, and keeps quiet about clients that hang up."""
+
+    def server_bind(self) -> None:
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.setup_environ()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        LOG.info("a request to the metrics broke off")
+
+
+class _Handler(WSGIRequestHandler):
+    """One request a connection."""
+
+    timeout = REQUEST_SECONDS
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (its name in the library)
+        """Requests are not logged."""
