@@ -105,9 +105,12 @@ def _answered(loop: asyncio.AbstractEventLoop, question: Ask) -> bool:
 
     asking = asked()
     try:
-        return asyncio.run_coroutine_threadsafe(asking, loop).result(ANSWER_SECONDS)
-    except (NoAnswerError, CancelledError):
-        return False
+        answer = asyncio.run_coroutine_threadsafe(asking, loop)
     except RuntimeError:  # the loop is closed
         asking.close()
+        return False
+    try:
+        return answer.result(ANSWER_SECONDS)
+    except (NoAnswerError, CancelledError):
+        answer.cancel()
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -47,7 +46,7 @@ def behind(waiting: int, *, since: int, now: int, ticks: bool) -> Behind:
     if waiting <= 0:
         return Behind(0, 0.0)
     seconds = max(0, now - since) / 1000
-    return Behind(max(0, waiting - (math.ceil(seconds) if ticks else 0)), seconds)
+    return Behind(max(0, waiting - (1 + int(seconds) if ticks else 0)), seconds)
 
 
 class _Part:

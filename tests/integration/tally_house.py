@@ -125,22 +125,26 @@ def worker(
         process.kill()
 
 
-async def readiness(port: int) -> list[tuple[int, dict[str, float]]]:
-    """What /readyz of a starting worker answers until it is ready, each time with the series then."""
-    seen: list[tuple[int, dict[str, float]]] = []
-    async with (
-        asyncio.timeout(60),
-        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10) as client,
-    ):
-        while not seen or seen[-1][0] != 200:
+async def readiness(port: int) -> list[int]:
+    """What /readyz of a starting worker answers, from the first answer until it is ready."""
+    seen: list[int] = []
+    async with asyncio.timeout(60), httpx2.AsyncClient(trust_env=False, timeout=10) as client:
+        while not seen or seen[-1] != 200:
             try:
-                status = (await client.get("/readyz")).status_code
-                families = text_string_to_metric_families((await client.get("/metrics")).text)
+                seen.append((await client.get(f"http://127.0.0.1:{port}/readyz")).status_code)
             except httpx2.ConnectError:
                 await asyncio.sleep(0.02)
-                continue
-            seen.append((status, {sample.name: sample.value for family in families for sample in family.samples}))
     return seen
+
+
+async def series(port: int) -> dict[str, list[float]]:
+    """The worker's series by name."""
+    async with httpx2.AsyncClient(trust_env=False, timeout=10) as client:
+        families = list(text_string_to_metric_families((await client.get(f"http://127.0.0.1:{port}/metrics")).text))
+    found: dict[str, list[float]] = {}
+    for sample in (sample for family in families for sample in family.samples):
+        found.setdefault(sample.name, []).append(sample.value)
+    return found
 
 
 # --- the workload and what must come of it

@@ -31,8 +31,8 @@ def test_warnings_and_worse_are_shown_with_their_service(tmp_path: Path, line: s
 )
 def test_our_own_lines_are_shown_as_text(tmp_path: Path, level: str, letter: str) -> None:
     tail = Tail(tmp_path)
-    line = {"time": "2026-11-22T05:29:23.148Z", "level": level, "logger": "profile", "service": "profile"}
-    line |= {"instance": "profile-1", "event": "slow", "partition": 3, "reason": "回头\x1b[2J"}
+    named = {"time": "2026-11-22T05:29:23.148Z", "level": level, "logger": "profile", "service": "profile"}
+    line = {**named, "instance": "profile-1", "event": "slow", "partition": 3, "reason": "回头\x1b[2J"}
     (tmp_path / "profile.log").write_text(json.dumps(line) + "\n", encoding="utf-8")
 
     shown = f"2026-11-22T05:29:23.148Z {letter} profile slow partition=3 reason=\\u56de\\u5934\\x1b[2J"

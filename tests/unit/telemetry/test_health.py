@@ -143,6 +143,7 @@ def _turning(health: Health, answers: list[bool]) -> Iterator[asyncio.AbstractEv
     try:
         asyncio.run_coroutine_threadsafe(begin(), loop).result(5)
         yield loop
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01), loop).result(5)  # what was asked in vain ends
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
