@@ -42,14 +42,15 @@ SHELLS = {
     "hooks.shopify hooks.sources hooks.taker hooks.woocommerce hooks.youzan imports.command imports.forecasting "
     "imports.importer_process imports.routes imports.sending imports.work",
     "services.notifier": "__main__ app bell channels.email channels.sms channels.wecom channels.wecom_api channels.wire "
-    "intake intake_store lookout outbox providers publisher reader reconciler rows sender settings silence store tables",
+    "intake intake_store lookout meter outbox providers publisher reader reconciler rows sender settings silence store tables",
     "services.profile": "__main__",
     "services.rehearsal": "__main__ audit checkpoints forecast.__main__ forecast.in_force",
     "services.segmenter": "__main__ cut_maker_app",
     "services.trigger_engine": "__main__ publish",
     "shared": "log",
-    "shared.engine.host": "announce commands committer faust_host kafka_host own_ends resync rounds settings worker",
-    "shared.engine.recovery": "checkpoints cluster effects rebuild recovery",
+    "shared.engine.host": "announce commands committer faust_host kafka_host own_ends resync rounds settings watch worker",
+    "shared.engine.recovery": "checkpoints cluster counted_sink effects rebuild recovery",
+    "shared.telemetry": "health listener process reading telemetry",
     "shared.kafka": "broadcast clients commits lag projector",
 }
 """Modules that do I/O. Every other module of services/ and shared/ is a core."""
