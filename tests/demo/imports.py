@@ -43,13 +43,15 @@ class Imported(msgspec.Struct, frozen=True):
     """From the importer's start to profile state."""
 
 
-async def run_a(directory: Path, file: Path, *, returns: bool = False, kills: int = 0, cache: Path = CACHE) -> Imported:
+async def run_a(
+    directory: Path, file: Path, *, returns: bool = False, kills: int = 0, brief: bool = False, cache: Path = CACHE
+) -> Imported:
     """Import everything at 2011-12-09 23:50, then let one tick pass; figures and commands at 2011-12-10.
 
     The importer is killed `kills` times on the way. `seconds`: from its start until the profiles are there.
     """
     emptied(directory)
-    stack = retail.stack(directory, cache=cache)
+    stack = retail.stack(directory, cache=cache, brief=brief)
     async with stack, Scenario(stack) as scenario:
         members = sorted({sale.member for sale in retail.sales(file)})
         await scenario.tick(BEFORE)

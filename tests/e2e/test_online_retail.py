@@ -17,7 +17,7 @@ from tests.demo.imports import Imported, run_a
 from tests.support.stack import jar_cache
 
 pytestmark = [pytest.mark.data, pytest.mark.timeout(900)]
-ROWS = 60_000
+ROWS = 40_000
 """Of the file's first months."""
 
 KILLED = pytest.param(True, 3, id="with returns, killed three times")
@@ -53,9 +53,9 @@ async def test_its_first_months_imported_give_every_customer_the_known_answer_an
     file = tmp_path / "online_retail.csv.gz"
     with gzip.open(data / "online_retail.csv.gz", "rb") as whole, gzip.open(file, "wb") as part:
         part.writelines(itertools.islice(whole, ROWS + 1))
-    result: Imported = await run_a(tmp_path / "stack", file, returns=True, kills=3, cache=jar_cache())
+    result: Imported = await run_a(tmp_path / "stack", file, returns=True, kills=3, brief=True, cache=jar_cache())
 
     assert result.compared["differences"] == {}
-    assert result.compared["customers"] > 1_000
-    assert result.compared["figures"]["orders"][1] > 2_000
+    assert result.compared["customers"] > 800
+    assert result.compared["figures"]["orders"][1] > 1_200
     assert (result.commands, result.sent) == (0, 0)
