@@ -55,12 +55,16 @@ class Plan(msgspec.Struct, frozen=True):
         return WITHOUT if due < WARM_UP_SECONDS + self.seconds else WITH
 
 
+def begins(at: int, number: int, seconds: float) -> int:
+    """Scenario instant of the first request of round `number`, ms: its ticks cross a minute EPOCH_AFTER_SECONDS into the second window."""
+    lead, whole = WARM_UP_SECONDS + seconds + EPOCH_AFTER_SECONDS, WARM_UP_SECONDS + 2 * seconds
+    minutes = 3 + number * (1 + round(whole * SECOND) // MINUTE)
+    return (at // MINUTE + minutes) * MINUTE - round(lead * SECOND) + GRACE_MS
+
+
 def plan(at: int, number: int, seconds: float) -> Plan:
-    """The run of round `number`: the minute that its ticks cross comes EPOCH_AFTER_SECONDS into the second window."""
-    whole = WARM_UP_SECONDS + 2 * seconds
-    lead = WARM_UP_SECONDS + seconds + EPOCH_AFTER_SECONDS
-    minutes = 2 + number * (1 + round(whole * SECOND) // MINUTE)
-    begins = (at // MINUTE + minutes + 1) * MINUTE - round(lead * SECOND) + GRACE_MS
+    """The run of round `number`."""
+    first_at, whole = begins(at, number, seconds), WARM_UP_SECONDS + 2 * seconds
     each = int(whole * RATE) // NEW_EACH
     first = workload.MEMBERS + number * each
     load = workload.open_load(
@@ -70,12 +74,11 @@ def plan(at: int, number: int, seconds: float) -> Plan:
         size=PER_REQUEST,
         new_each=NEW_EACH,
         first_new=first,
-        at=begins,
+        at=first_at,
     )
-    known = [
-        one for member in range(first, first + each) for one in workload.introduction(member, begins, reachable=True)
-    ]
-    return Plan(begins, workload.bodies(known, 100), load, seconds)
+    members = range(first, first + each)
+    known = [one for member in members for one in workload.introduction(member, first_at, reachable=True)]
+    return Plan(first_at, workload.bodies(known, 100), load, seconds)
 
 
 async def latency(ground: Ground) -> list[Round]:

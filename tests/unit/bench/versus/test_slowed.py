@@ -25,7 +25,7 @@ class ShopFold:
 '''
 
 
-def cost(file: Path, calls: int = 400) -> float:
+def cost(file: Path, calls: int = 200) -> float:
     fold = runpy.run_path(str(file))["ShopFold"]()
     began = time.process_time()
     for _ in range(calls):

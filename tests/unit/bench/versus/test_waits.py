@@ -14,6 +14,7 @@ from tests.bench.versus.waits import (
     WARM_UP_SECONDS,
     WITH,
     WITHOUT,
+    begins,
     plan,
     waits_readings,
 )
@@ -24,8 +25,7 @@ def test_ticks_cross_one_minute_and_that_in_the_second_window(seconds: float) ->
     settled = MORNING + MINUTE
     latest = settled
     for number in range(3):
-        run = plan(MORNING, number, seconds)
-        first = run.begins - GRACE_MS
+        first = begins(MORNING, number, seconds) - GRACE_MS
         crossed = [at for at in range(int(WARM_UP_SECONDS + 2 * seconds)) if (first + at * SECOND) % MINUTE < SECOND]
 
         assert first > latest
@@ -35,7 +35,7 @@ def test_ticks_cross_one_minute_and_that_in_the_second_window(seconds: float) ->
 
 
 def test_orders_of_the_warm_up_do_not_count_and_the_others_count_in_their_window() -> None:
-    run = plan(MORNING, 1, 5.0)
+    run = plan(MORNING, 1, 1.0)
     waits = {order: {None: 9.0, WITHOUT: 0.1, WITH: 0.4}[run.window(due)] for order, due in run.load.due.items()}
 
     assert waits_readings(run, waits) == {
@@ -47,6 +47,6 @@ def test_orders_of_the_warm_up_do_not_count_and_the_others_count_in_their_window
 
 
 def test_no_two_rounds_share_a_newcomer() -> None:
-    first, second = plan(MORNING, 0, 5.0), plan(MORNING, 1, 5.0)
+    first, second = plan(MORNING, 0, 1.0), plan(MORNING, 1, 1.0)
 
     assert not first.load.due.keys() & second.load.due.keys()
