@@ -53,13 +53,16 @@ class Drive:
         found = by_topic(await self.lag.read())
         return sum(sum(found[group].values()) if found.get(group) else 1 for group in groups)
 
-    async def through(self, groups: Sequence[str], *, look: float = LOOK_SECONDS) -> None:
-        """Return when no group is behind. One reading tells: ends are read after commits, and a hop commits after its output."""
+    async def through(self, groups: Sequence[str], *, most: int = 0) -> None:
+        """Return when all groups together are no more than `most` records behind.
+
+        One reading tells: ends are read after commits, and a hop commits after its output.
+        """
         deadline = clock.monotonic() + WITHIN
-        while await self.behind(groups):
+        while await self.behind(groups) > most:
             if clock.monotonic() > deadline:
                 raise TimeoutError(f"{self.running.build.arm}: still behind after {WITHIN:.0f} s")
-            await asyncio.sleep(look)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def at_rest(self, groups: Sequence[str], *, calm: float = CALM_SECONDS) -> None:
         """Return when nothing was behind and nothing new came for `calm` seconds, and the notifier, if asked for, has sent all."""

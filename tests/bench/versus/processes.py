@@ -38,7 +38,7 @@ class Spent(msgspec.Struct, frozen=True):
 
 
 class Processes:
-    """The services below one launcher, found once; ProcessLookupError when one of them is gone."""
+    """The services below one launcher, found once; RuntimeError when one of them is gone."""
 
     def __init__(self, launcher: int, *, proc: Path = PROC) -> None:
         self._proc = proc
@@ -79,7 +79,7 @@ class Processes:
         try:
             return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
         except psutil.NoSuchProcess:
-            raise ProcessLookupError(f"{name}: the process {pid} is gone") from None
+            raise RuntimeError(f"{name} ended while it was measured: process {pid} is gone") from None
 
     def _seconds(self, pid: int) -> float:
         """With the children that ended and were waited for."""

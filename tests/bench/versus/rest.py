@@ -6,12 +6,11 @@ The stacks are weighed at the same time: nothing waits for a processor there, an
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from shared import clock
 from tests.bench import workload
 from tests.bench.chain import PER_REQUEST, PROJECTOR
-from tests.bench.versus.drive import ALL_CPU, COMPILER_CPU, HOPS, NOTIFIER, Drive, drive
+from tests.bench.versus.drive import ALL_CPU, COMPILER_CPU, HOPS, NOTIFIER, drive
 from tests.bench.versus.ground import Ground
 from tests.bench.versus.readings import Arm, Reading, Readings, Round
 from tests.bench.versus.running import Running, Terms, all_of
@@ -31,6 +30,8 @@ SERVICES = (
 SECONDS = 20.0
 """Of one window; each third holds an epoch of the cuts."""
 SETTLE_SECONDS = 5.0
+TICKS_AT_REST = 400
+"""Records that may stand before all groups at rest: rounds that hold only ticks commit every five seconds."""
 AFTER_EPOCH_MS, STEP_MS = 10_000, 20_000
 """Windows of 20 s begin 10, 30 and 50 s after a full minute, so that no edge of one cuts an epoch in two."""
 MIB = 2**20
@@ -41,9 +42,10 @@ async def rest(ground: Ground) -> list[Round]:
     """One window per round, of all stacks at once, after a first that does not count."""
     terms = Terms(services=SERVICES, scenario=False, cache=ground.asked.cache)
     async with all_of(ground.supervisor, ground.builds, terms) as stacks:
+        ground.say("all stacks run")
         for one in stacks:
-            async with drive(one, connections=8) as driven:
-                await _settled(driven, ground)
+            await _settled(one, ground)
+        ground.say("members settled")
         await asyncio.sleep(SETTLE_SECONDS)
         await asyncio.sleep((AFTER_EPOCH_MS - clock.now_ms()) % STEP_MS / 1000)
         found = []
@@ -55,13 +57,12 @@ async def rest(ground: Ground) -> list[Round]:
         return found[1:]
 
 
-async def _settled(one: Drive, ground: Ground) -> None:
+async def _settled(stack: Running, ground: Ground) -> None:
     """Members known: what an epoch costs at rest depends on how many there are."""
-    await one.publish(ground.policy)
-    await one.client.post_all(workload.bodies(workload.settled_members(clock.now_ms()), PER_REQUEST))
-    with contextlib.suppress(TimeoutError):  # ticks come every second: calm is where each was taken
-        async with asyncio.timeout(30):
-            await one.through((*HOPS, NOTIFIER, PROJECTOR), look=0.2)
+    async with drive(stack, connections=8) as one:
+        await one.publish(ground.policy)
+        await one.client.post_all(workload.bodies(workload.settled_members(clock.now_ms()), PER_REQUEST))
+        await one.through((*HOPS, NOTIFIER, PROJECTOR), most=TICKS_AT_REST)
 
 
 async def _window(stacks: list[Running], seconds: float) -> Round:

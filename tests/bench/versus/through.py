@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 
 from shared import clock
@@ -39,7 +38,8 @@ async def _measure(ground: Ground, services: tuple[str, ...], groups: tuple[str,
         ground.say("all stacks run")
         for one in stacks:
             drives[one.build.arm] = await opened.enter_async_context(drive(one, connections=CONNECTIONS))
-        await asyncio.gather(*(settle(each, ground, (*groups, NOTIFIER)) for each in drives.values()))
+        for each in drives.values():
+            await settle(each, ground, (*groups, NOTIFIER))
         ground.say("members settled")
         made: dict[int, list[bytes]] = {}
 

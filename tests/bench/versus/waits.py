@@ -93,7 +93,8 @@ async def latency(ground: Ground) -> list[Round]:
                 await opened.enter_async_context(drive(one, connections=CONNECTIONS)),
                 await opened.enter_async_context(Commands(one.kafka)),
             )
-        await asyncio.gather(*(settle(each, ground, HOPS) for each, _ in arms.values()))
+        for each, _ in arms.values():
+            await settle(each, ground, HOPS)
         ground.say("members settled")
         plans: dict[int, Plan] = {}
 

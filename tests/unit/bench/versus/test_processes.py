@@ -58,7 +58,7 @@ def test_services_are_found_by_what_the_launcher_told_them_and_their_children_co
     assert found.names == (LAUNCHER, "trigger-engine")
     assert 0.45 <= spent.services["trigger-engine"] < 1.5
     assert memory["trigger-engine"] > 1 << 20
-    with pytest.raises(ProcessLookupError, match="trigger-engine"):
+    with pytest.raises(RuntimeError, match="trigger-engine ended"):
         found.spent()
 
 
