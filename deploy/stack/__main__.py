@@ -76,7 +76,7 @@ async def show(stack: Stack, console: Console, stop: asyncio.Event) -> None:
     """The screen, renewed until `stop`; where nobody watches a terminal, printed once."""
     tail = Tail(stack.directory / "logs")
     async with LagReader(stack.kafka) as lag:
-        first = render(stack, by_topic(await lag.read()))
+        first = render(stack, await _lags(lag))
         live = Live(first, console=console, auto_refresh=False) if console.is_terminal else None
         if live is None:
             console.print(first)
@@ -85,10 +85,17 @@ async def show(stack: Stack, console: Console, stop: asyncio.Event) -> None:
                 for name, line in tail.loud():
                     console.print(Text.assemble((f"{name:>15} ", colour(name, stack.supervisor.names)), line))
                 if live is not None:
-                    with contextlib.suppress(KafkaError, OSError):  # a broker that restarts is shown as such
-                        live.update(render(stack, by_topic(await lag.read())), refresh=True)
+                    live.update(render(stack, await _lags(lag)), refresh=True)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), REFRESH_SECONDS)
+
+
+async def _lags(lag: LagReader) -> dict[str, dict[str, int]]:
+    """Records not committed, by group and topic; none while the broker restarts or a coordinator loads its groups."""
+    try:
+        return by_topic(await lag.read())
+    except (KafkaError, OSError):
+        return {}
 
 
 def clean() -> None:
