@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
+from services.ingest import clock_process
 from services.ingest.clock_process import run_clock, tick
 from services.ingest.settings import ClockSettings
 from shared.contract.broadcasts import Tick
 from shared.contract.codec import decode_front
 from shared.contract.topics import PARTITIONS
+from shared.telemetry.telemetry import Telemetry
 
 
 class RecordingProducer:
@@ -63,8 +66,27 @@ async def test_a_failed_acknowledgement_is_no_success() -> None:
 
 async def test_on_a_scenario_stack_the_live_clock_waits_and_opens_no_connection() -> None:
     stop = asyncio.Event()
-    running = asyncio.create_task(run_clock(ClockSettings(kafka="127.0.0.1:1", scenario=True), stop))
+    telemetry = Telemetry()
+    running = asyncio.create_task(run_clock(ClockSettings(kafka="127.0.0.1:1", scenario=True), stop, telemetry))
     await asyncio.sleep(0.05)
     assert not running.done()
+    assert telemetry.health.waiting() == {}, "there is nothing that it could wait for"
     stop.set()
     await asyncio.wait_for(running, 1)
+
+
+async def test_a_clock_whose_broker_is_away_is_alive_and_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    telemetry, stop = Telemetry(), asyncio.Event()
+
+    async def away(*_: object) -> None:
+        raise KafkaConnectionError
+
+    monkeypatch.setattr(clock_process, "_tick_on", away)
+    monkeypatch.setattr(clock_process, "RETRY_SECONDS", 0.01)
+    running = asyncio.create_task(run_clock(ClockSettings(kafka="127.0.0.1:1"), stop, telemetry))
+    await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.wait_for(running, 1)
+
+    assert telemetry.health.waiting() == {"broker": "does not take ticks"}
+    assert telemetry.health.hung() == {}
