@@ -1,4 +1,4 @@
-"""How far the chain is behind, for whoever must not crowd out live events. Knows hops; not offsets or records."""
+"""Records that the hops of the chain have not taken yet, for senders that must not crowd out live events."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _KEYS: Final = ("topic", "partition")
 
 
 class Projection(ABC):
-    """What a service makes of its topics. The loop calls every method from one task."""
+    """A service's side of the loop: its topics and its tables. The loop calls every method from one task."""
 
     topics: Sequence[str]
     """Names of the topics to read."""

@@ -176,7 +176,7 @@ def imports(file: Path) -> set[str]:
 
 
 def strangers(folder: Path) -> list[str]:
-    """What files of shared/kafka import and must not: services, deploy, the engine, a database outside of the projector."""
+    """Forbidden imports of shared/kafka: services, deploy, the engine, a database outside of the projector."""
     return [
         f"{file.name}: {name}"
         for file in sorted(folder.glob("*.py"))

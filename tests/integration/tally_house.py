@@ -28,7 +28,6 @@ from shared.contract.facts import OrderPlaced
 from shared.contract.partitioner import partition_of
 from shared.engine.state.head import PARTITION_KEY, unpack
 from shared.kafka import clients
-from shared.kafka.broadcast import Broadcast
 from shared.kafka.lag import LagReader
 from tests.support.stack import fresh_topics
 from tests.support.tally import TALLY_NAME, Tally, TallyFold
@@ -168,7 +167,8 @@ async def feed(kafka: str, count: int, *, per_second: int, start: int = 0) -> No
 
 
 async def tick_all(producer: AIOKafkaProducer, as_of: int) -> None:
-    await Broadcast(topics.CUSTOMER_EVENTS, encode(Tick(as_of, scenario=True))).over(producer)
+    for number in range(topics.PARTITIONS):
+        await producer.send(topics.CUSTOMER_EVENTS.name, encode(Tick(as_of, scenario=True)), partition=number)
 
 
 async def ticks(kafka: str, instants: range) -> None:
