@@ -17,7 +17,7 @@ from shared.telemetry.series import PROCESSES, SERIES, Series
 from tests.prometheus.server import Prometheus, installed, serving
 from tests.support.shop_house import ShopHouse
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="module")]
 REQUIRED = os.environ.get("HUITOU_PROMETHEUS") == "required"
 ABSENT = "no prometheus on the PATH (Debian: apt-get install prometheus); HUITOU_PROMETHEUS=required makes this fail"
 

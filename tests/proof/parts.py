@@ -68,6 +68,12 @@ PARTS: Final = (
         env={"HUITOU_SDKS": "required"},
     ),
     Part(
+        name="prometheus",
+        proves="Prometheus scrapes a running stack: every documented series is there, by its own parser's names",
+        module=(*PYTEST, "tests/prometheus"),
+        env={"HUITOU_PROMETHEUS": "required"},
+    ),
+    Part(
         name="hostile",
         proves="the hostile corpus with clients that send a byte a second",
         module=("tests.hostile",),

@@ -76,7 +76,8 @@ class Record(NamedTuple):
 
 async def test_it_is_ready_once_it_has_read_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     registry, stop = Registry("cuts"), asyncio.Event()
-    telemetry, waiting = Telemetry(registry), []
+    telemetry = Telemetry(registry)
+    waiting: list[dict[str, str]] = []
     completed = cut_maker_app._completed
 
     async def watched(*arguments: Any) -> list[CutsPublished]:
