@@ -204,4 +204,4 @@ def ended(report: pytest.TestReport) -> tuple[int, list[str]]:
     plugins.hook.pytest_runtest_logreport(report=report)
     plugins.hook.pytest_sessionfinish(session=session, exitstatus=session.exitstatus)
     plugins.hook.pytest_terminal_summary(terminalreporter=screen, exitstatus=session.exitstatus, config=config)
-    return session.exitstatus, screen.lines
+    return session.exitstatus, [line for line in screen.lines if not line.startswith("whole-stack starts")]

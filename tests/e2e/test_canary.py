@@ -264,7 +264,7 @@ async def _sent(house: ShopHouse, birds: list[Canary], *, at_least: int) -> bool
 async def _checkpoint(house: ShopHouse) -> None:
     """Asked for, and written by every service."""
     said = await house.command("services.profile", "checkpoint")
-    number = int(re.findall(r"number=(\d+)", said)[-1])
+    number = int(re.findall(r'"number": (\d+)', said)[-1])
 
     async def written() -> bool:
         return any(each.number == number and each.paths.keys() == PLACES for each in taken(house.snapshots))

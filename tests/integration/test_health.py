@@ -38,11 +38,16 @@ async def test_working_waiting_hanging_and_stopped_are_told_apart(tmp_path: Path
                 await asyncio.sleep(0.2)
         assert await asked(clock, "healthz") == 200, "who waits for the broker is alive"
         stack.supervisor.thaw(broker)
+        async with asyncio.timeout(60):  # a worker that was away for longer than its session ends and comes back
+            while {await asked(profile, "readyz"), await asked(clock, "readyz")} != {200}:
+                await asyncio.sleep(0.2)
 
         stack.supervisor.freeze("profile")
         assert await asked(profile, "healthz") == "no answer"
         stack.supervisor.thaw("profile")
-        assert await asked(profile, "healthz") == 200
+        async with asyncio.timeout(60):
+            while await asked(profile, "healthz") != 200:
+                await asyncio.sleep(0.2)
 
         await stack.supervisor.stop_one("profile")
         assert await asked(profile, "healthz") == "refused"

@@ -55,7 +55,7 @@ def test_services_are_found_by_what_the_launcher_told_them_and_their_children_co
     finally:
         child.communicate(b"\n")
 
-    assert found.names == (LAUNCHER, "trigger-engine")
+    assert {LAUNCHER, "trigger-engine"} <= set(found.names)  # a broker of the session may be a child too
     assert 0.45 <= spent.services["trigger-engine"] < 1.5
     assert memory["trigger-engine"] > 1 << 20
     with pytest.raises(RuntimeError, match="trigger-engine ended"):
@@ -63,7 +63,15 @@ def test_services_are_found_by_what_the_launcher_told_them_and_their_children_co
 
 
 def test_compiler_threads_stand_apart_and_keep_their_seconds_when_they_end(tmp_path: Path) -> None:
-    broker = os.getpid()  # a process that is there; its numbers come from the folder
+    child = subprocess.Popen((sys.executable, "-c", "input()"), stdin=subprocess.PIPE)
+    try:
+        _compiler_threads(tmp_path, child.pid)
+    finally:
+        child.communicate(b"\n")
+
+
+def _compiler_threads(tmp_path: Path, broker: int) -> None:
+    """`broker` is a process that is there; its numbers come from the folder."""
     for thread, name, seconds in ((1, "java", 5), (2, "C1 CompilerThre", 1), (3, "C2 CompilerThre", 2)):
         task = tmp_path / str(broker) / "task" / str(thread)
         task.mkdir(parents=True)
