@@ -69,8 +69,8 @@ PARTS: Final = (
     ),
     Part(
         name="prometheus",
-        proves="Prometheus scrapes a running stack: every documented series is there, by its own parser's names",
-        module=(*PYTEST, "tests/prometheus"),
+        proves="Prometheus scrapes a running stack and finds every documented series; a waiting process lives",
+        module=(*PYTEST, "tests/prometheus", "tests/integration/test_health.py"),
         env={"HUITOU_PROMETHEUS": "required"},
     ),
     Part(

@@ -12,6 +12,7 @@ HOUSE: Final = (
     "tests/e2e/test_letters.py",
     "tests/e2e/test_unlink.py",
     "tests/integration/test_declarations.py",
+    "tests/integration/test_health.py",
     "tests/integration/test_hooks.py",
     "tests/sdks/test_sdks.py",
 )
