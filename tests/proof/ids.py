@@ -27,23 +27,34 @@ def _verdict(case: Element) -> str:
 
 
 def compared(before: dict[str, str], after: dict[str, str], proof: dict[str, str]) -> dict[str, list[str]]:
-    """What became of the ids: `kept`, `moved` to the proof, `lost`, `new`, and those that are `skipped` since."""
+    """Ids by their fate: `kept`, `elsewhere` (in another file), `moved` to the proof, `lost`, `new`, `skipped` since."""
+    gone = before.keys() - after.keys() - proof.keys()
+    fresh = (after.keys() | proof.keys()) - before.keys()
+    names = {_name(each) for each in fresh}
+    elsewhere = {each for each in gone if _name(each) in names}
+    found = {_name(each) for each in elsewhere}
     return {
         "kept": sorted(before.keys() & after.keys()),
+        "elsewhere": sorted(elsewhere),
         "moved": sorted(before.keys() & proof.keys() - after.keys()),
-        "lost": sorted(before.keys() - after.keys() - proof.keys()),
-        "new": sorted((after.keys() | proof.keys()) - before.keys()),
+        "lost": sorted(gone - elsewhere),
+        "new": sorted(each for each in fresh if _name(each) not in found),
         "skipped": sorted(
             name for name, verdict in after.items() if (verdict, before.get(name)) == ("skipped", "passed")
         ),
     }
 
 
+def _name(test_id: str) -> str:
+    """Function and parameters, without the file."""
+    return test_id.partition("::")[2]
+
+
 def page(found: dict[str, list[str]], before: int) -> str:
     """The table as Markdown."""
     lines = ["| ids | count | share of those before |", "|---|---:|---:|"]
     lines += [f"| {name} | {len(ids)} | {len(ids) / before:.1%} |" for name, ids in found.items()]
-    for name in ("lost", "moved", "new", "skipped"):
+    for name in ("lost", "moved", "elsewhere", "new", "skipped"):
         lines += ["", f"## {name}", *(f"- `{each}`" for each in found[name])] if found[name] else []
     return "\n".join(lines) + "\n"
 

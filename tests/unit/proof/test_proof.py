@@ -89,9 +89,16 @@ def test_the_table_of_ids_tells_kept_moved_lost_new_and_skipped(tmp_path: Path) 
 
     assert found == {
         "kept": ["t::a", "t::b"],
+        "elsewhere": [],
         "moved": ["t::c"],
         "lost": ["t::d"],
         "new": ["t::e"],
         "skipped": ["t::b"],
     }
     assert "| lost | 1 | 25.0% |" in page(found, len(before))
+
+
+def test_a_test_in_another_file_is_not_lost() -> None:
+    found = compared({"old::a": "passed", "old::b": "passed"}, {"new::a": "passed", "new::c": "passed"}, {})
+
+    assert (found["elsewhere"], found["lost"], found["new"]) == (["old::a"], ["old::b"], ["new::c"])
