@@ -8,13 +8,13 @@ import sys
 from typing import Any
 
 # structlog imports rich for tracebacks on terminals, which nobody sees here: 0.14 s of CPU and 8 MB of each process.
-_WITHOUT_RICH = "rich" not in sys.modules
-if _WITHOUT_RICH:
-    sys.modules["rich"] = None  # type: ignore[assignment]
+_RICH = sys.modules.get("rich")
+sys.modules["rich"] = None  # type: ignore[assignment]
 import structlog  # noqa: E402
 
-if _WITHOUT_RICH:
-    del sys.modules["rich"]
+del sys.modules["rich"]
+if _RICH is not None:
+    sys.modules["rich"] = _RICH
 
 from shared.instants import format_instant  # noqa: E402
 

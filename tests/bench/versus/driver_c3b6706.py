@@ -6,6 +6,7 @@ PACKAGE is the name of its bench. Protocol as in repeat.py; every module is impo
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 import time
@@ -26,7 +27,10 @@ async def main(bench: str, folder: Path) -> None:
 
     async def turn(bodies: list[bytes], before: list[object]) -> dict[str, float]:
         collector.records = []
+        gc.collect()
+        gc.freeze()
         spent = {"intake": await own.take(intake, bodies)}
+        gc.unfreeze()
         emits = [*before, *own.facts(collector.records)]
         for hop in hops:
             emits, spent[hop.fold.name] = hop.feed(emits, at)

@@ -29,11 +29,15 @@ SERVICES = (
 )
 SECONDS = 20.0
 """Of one window; each third holds an epoch of the cuts."""
-SETTLE_SECONDS = 5.0
+SETTLE_MS = 5_000
+"""Between the last member settled and the epoch that may count."""
 TICKS_AT_REST = 400
 """Records that may stand before all groups at rest: rounds that hold only ticks commit every five seconds."""
-AFTER_EPOCH_MS, STEP_MS = 10_000, 20_000
-"""Windows of 20 s begin 10, 30 and 50 s after a full minute, so that no edge of one cuts an epoch in two."""
+EPOCH_MS, AFTER_EPOCH_MS = 60_000, 10_000
+"""Windows of 20 s begin 10, 30 and 50 s after a full minute, so that no edge of one cuts an epoch in two.
+
+The first begins after an epoch that met the members of all stacks: the first epoch moves them into their groups.
+"""
 MIB = 2**20
 ALL_MEMORY = "memory of all"
 
@@ -46,8 +50,7 @@ async def rest(ground: Ground) -> list[Round]:
         for one in stacks:
             await _settled(one, ground)
         ground.say("members settled")
-        await asyncio.sleep(SETTLE_SECONDS)
-        await asyncio.sleep((AFTER_EPOCH_MS - clock.now_ms()) % STEP_MS / 1000)
+        await asyncio.sleep(until_first_window(clock.now_ms()))
         found = []
         for number in range(ground.asked.pairs + 1):
             turn = await _window(stacks, ground.asked.seconds or SECONDS)
@@ -55,6 +58,12 @@ async def rest(ground: Ground) -> list[Round]:
                 ground.tell(arm, number, readings, ALL_CPU, ALL_MEMORY, "appended to the log")
             found.append(turn)
         return found[1:]
+
+
+def until_first_window(settled_at: int) -> float:
+    """Seconds from `settled_at` (ms) to AFTER_EPOCH_MS after the first epoch that meets all members."""
+    epoch = -(-(settled_at + SETTLE_MS) // EPOCH_MS) * EPOCH_MS
+    return (epoch + AFTER_EPOCH_MS - settled_at) / 1000
 
 
 async def _settled(stack: Running, ground: Ground) -> None:

@@ -9,18 +9,24 @@ FOLD_FILES = "services/*/fold.py"
 FOLD_CLASS = re.compile(r"^class (\w+Fold)\b", re.MULTILINE)
 BURN = '''
 
-def _slowed(step, share, each=100, longest=0.05):
-    """`step`; after `each` calls CPU for `share` of what this process spent on them: decode, step, encode, drain."""
-    import time
+def _slowed(step, share, each=100, kept=5):
+    """`step`; after `each` calls CPU for `share` of what so many usually cost this process: decode, step, encode, drain.
 
-    calls, last = 0, time.process_time()
+    What they usually cost is the median of the last `kept` times: other work of the process may fall into one of them.
+    """
+    import time
+    from collections import deque
+    from statistics import median
+
+    calls, last, costs = 0, time.process_time(), deque(maxlen=kept)
 
     def burning(*arguments):
         nonlocal calls, last
         calls += 1
         if calls % each == 0:
             now = time.process_time()
-            enough = now + min(now - last, longest) * share
+            costs.append(now - last)
+            enough = now + median(costs) * share
             while (last := time.process_time()) < enough:
                 pass
         return step(*arguments)

@@ -129,3 +129,14 @@ def test_logs_cost_no_library_for_terminals() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_nor_where_the_program_has_loaded_it_for_its_tables() -> None:
+    """structlog 26.1 imports rich.traceback, with pygments and attrs, wherever `rich` can be imported."""
+    code = (
+        "import sys, rich.table; before = set(sys.modules); import shared.log; "
+        "assert not [name for name in set(sys.modules) - before if name.startswith(('rich', 'pygments'))]; "
+        "assert sys.modules['rich'] is rich; import rich.traceback"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
