@@ -12,6 +12,9 @@ from shared.telemetry.meters import Meters
 TICKED = frozenset({CUSTOMER_EVENTS.name, PROFILE_UPDATES.name, SEGMENT_UPDATES.name})
 """Topics into each of whose partitions the clock brings a tick a second."""
 
+LOOK_EVERY_MS = 1_000
+"""A reader at rest turns ten times a second; a scrape comes every fifteen seconds."""
+
 Place = tuple[str, int]
 """Topic and partition."""
 
@@ -66,9 +69,11 @@ class ReaderLag:
         self._records, self._seconds = meters.gauge("huitou_lag_records"), meters.gauge("huitou_lag_seconds")
         self._live, self._now = live, now_ms
         self._parts: dict[Place, _Part] = {}
+        self._looked = 0
 
     def begin(self, starts: Mapping[Place, int]) -> None:
         """These partitions and no others, from these offsets on."""
+        self._looked = 0
         for place in self._parts.keys() - starts.keys():
             del self._parts[place]
             self._records.remove(*_labels(place))
@@ -83,11 +88,19 @@ class ReaderLag:
         """These records, the next of the partition, are taken."""
         part = self._parts.get(place)
         if part is not None and records:
-            part.next, part.since = records[-1].offset + 1, records[-1].timestamp
+            taken = records[-1].offset + 1
+            part.waiting = max(0, part.waiting - (taken - part.next))
+            part.next, part.since = taken, records[-1].timestamp
 
     def look(self, end_of: Callable[[Place], int | None]) -> None:
-        """Compare with the ends that the last fetches brought; None: no fetch has answered, or the partition is gone."""
+        """Compare with the ends that the last fetches brought; None: no fetch has answered, or the partition is gone.
+
+        A call within LOOK_EVERY_MS of the last look does nothing.
+        """
         now = self._now()
+        if 0 <= now - self._looked < LOOK_EVERY_MS:
+            return
+        self._looked = now
         for place, part in self._parts.items():
             end = end_of(place)
             if end is not None:

@@ -92,7 +92,8 @@ class Watch:
         self._batch.observe(clock.monotonic() - began)
         self._records.inc(counts.records - records)
         self._ticks.inc(counts.ticks - ticks)
-        self._poison.inc(counts.poison - poison)
+        if counts.poison != poison:
+            self._poison.inc(counts.poison - poison)
 
     def sent(self, topic: str, records: Sequence[Emit]) -> None:
         """The broker has these."""

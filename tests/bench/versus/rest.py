@@ -98,5 +98,5 @@ def _memory(one: Running) -> Readings:
     found = one.processes.memory()
     return {
         ALL_MEMORY: Reading(sum(found.values()) / MIB, "MiB"),
-        **{f"memory of {name}": Reading(size / MIB, "MiB", whole=ALL_MEMORY) for name, size in found.items()},
+        **{f"memory of {name}": Reading(size / MIB, "MiB", judged=False) for name, size in found.items()},
     }

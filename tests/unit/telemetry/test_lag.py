@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contract.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS
-from shared.telemetry.lag import ReaderLag, behind
+from shared.telemetry.lag import LOOK_EVERY_MS, ReaderLag, behind
 from shared.telemetry.registry import Registry
 
 EVENTS = (CUSTOMER_EVENTS.name, 3)
@@ -84,20 +84,40 @@ def test_the_age_is_counted_from_when_nothing_waited() -> None:
     gauges.lag.begin({EVENTS: 7})
     gauges.lag.took(EVENTS, [Read(6, gauges.now - 3_600_000)])
     gauges.lag.look({EVENTS: 7}.get)
+    gauges.now += LOOK_EVERY_MS
     gauges.lag.look({EVENTS: 8}.get)
     gauges.now += 250
 
-    assert gauges.shown(EVENTS) == (1, 0.25), "not an hour, for which the partition was quiet"
+    assert gauges.shown(EVENTS) == (1, 1.25), "not an hour, for which the partition was quiet"
 
 
 def test_a_tick_on_its_way_is_no_lag() -> None:
     gauges = Gauges()
     gauges.lag.begin({EVENTS: 7})
     gauges.lag.look({EVENTS: 7}.get)
+    gauges.now += LOOK_EVERY_MS
     gauges.lag.look({EVENTS: 8}.get)
     gauges.now += 3
 
-    assert gauges.shown(EVENTS) == (0, 0.003)
+    assert gauges.shown(EVENTS) == (0, 1.003)
+
+
+def test_ends_are_looked_at_once_a_second_and_what_is_taken_meanwhile_waits_no_more() -> None:
+    gauges = Gauges(live=False)
+    gauges.lag.begin({COMMANDS: 0})
+    gauges.lag.look({COMMANDS: 4}.get)
+    gauges.now += LOOK_EVERY_MS - 1
+    gauges.lag.look({COMMANDS: 9}.get)
+    seen = [gauges.shown(COMMANDS)]
+    gauges.lag.took(COMMANDS, [Read(2, gauges.now)])
+    seen.append(gauges.shown(COMMANDS))
+    gauges.lag.took(COMMANDS, [Read(6, gauges.now)])
+    seen.append(gauges.shown(COMMANDS))
+    gauges.now += 1
+    gauges.lag.look({COMMANDS: 9}.get)
+    seen.append(gauges.shown(COMMANDS))
+
+    assert [records for records, _ in filter(None, seen)] == [4, 1, 0, 2]
 
 
 def test_where_no_fetch_has_answered_the_last_look_stands() -> None:
