@@ -40,6 +40,9 @@ The first begins after an epoch that met the members of all stacks: the first ep
 """
 MIB = 2**20
 ALL_MEMORY = "memory of all"
+"""Sums are judged. A process at rest spends 20 of the 10 ms that /proc counts in, and what it does twice a second depends
+on when its stack started: its own figure is shown.
+"""
 
 
 async def rest(ground: Ground) -> list[Round]:
@@ -85,7 +88,7 @@ async def _window(stacks: list[Running], seconds: float) -> Round:
         since, appended = one.processes.spent().since(spent), one.log_bytes() - size
         turn[one.build.arm] = {
             ALL_CPU: Reading(since.all / took, "cores"),
-            **{f"CPU of {name}": Reading(used / took, "cores", whole=ALL_CPU) for name, used in since.services.items()},
+            **{f"CPU of {name}": Reading(used / took, "cores", judged=False) for name, used in since.services.items()},
             COMPILER_CPU: Reading(since.compiler / took, "cores", judged=False),
             **_memory(one),
             "appended to the log": Reading(appended / took, "bytes/s"),
