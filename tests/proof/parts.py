@@ -55,6 +55,11 @@ PARTS: Final = (
         env={"HISTORIES": "2000", "HUITOU_HISTORIES": "1000"},
     ),
     Part(
+        name="upgrade",
+        proves="a data directory that version 0.1.0's own processes wrote: half a season there, half here, then the oracle",
+        module=("tests.upgrade",),
+    ),
+    Part(
         name="retail",
         proves="the whole of Online Retail: read in four formats alike, imported with the published figures",
         module=(*PYTEST, "tests/e2e/test_online_retail.py", "tests/unit/ingest/imports/test_formats.py"),

@@ -1,0 +1,34 @@
+"""`python launch.py DIRECTORY CACHE SERVICES ENVIRONMENT`, run at the root of a build: its own stack in DIRECTORY until SIGTERM.
+
+SERVICES by comma; ENVIRONMENT is a JSON object of what every service is told besides. Only the build's own code runs:
+nothing of the tree that holds this file is imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from importlib import import_module
+from pathlib import Path
+
+
+async def main(directory: str, cache: str, services: str, environment: str) -> None:
+    """The stack writes its addresses to DIRECTORY/env once all of it runs."""
+    sys.path.insert(0, str(Path.cwd()))
+    stack = import_module("deploy.stack.stack").Stack(
+        directory=Path(directory),
+        services=tuple(services.split(",")),
+        scenario=True,
+        env=json.loads(environment),
+        cache=Path(cache),
+    )
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with stack:
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
