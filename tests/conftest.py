@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest_asyncio
 from hypothesis import settings
 
 from tests.support.data import data_directory
-from tests.support.sharing import FilesAndHouse, rank
+from tests.support.sharing import FilesAndHouse, lives_in_house, rank
 from tests.support.shop_house import ShopHouse
 from tests.support.stack import Embedded, House, Topics, fresh_database, house, jar_cache
 from tests.support.starts import Starts
@@ -87,6 +87,15 @@ async def shop_house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
     """The whole product in real time, one for all tests of the session that ask for it."""
     async with ShopHouse(tmp_path_factory.mktemp("house")) as running:
         yield running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """The house ends with the last test that lives there: ten processes that wait would cost a fifth of a core to the end."""
+    yield
+    if isinstance(item, pytest.Function) and "house" in item.fixturenames and not lives_in_house(nextitem):
+        for definition in item.session._fixturemanager.getfixturedefs("house", item) or ():
+            definition.finish(item._request)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ from tests.support.simulated.history import KINDS, run
 
 HISTORIES = int(os.environ.get("HISTORIES", "60"))
 TRIES = 150
+RARE = {Rule.EPOCH_CLOSE: 90, Rule.HIGHEST_COUNTER: 35}
+"""Rule → a seed shortly before the first that shows it: few histories do."""
 AGAIN = "SEED={} .venv/bin/python -m tests.support.simulated"
 
 
@@ -56,7 +58,8 @@ def test_whatever_happens_every_hop_is_the_fold_of_its_log_and_its_outputs_take_
     ids=lambda names: "+".join(sorted(getattr(name, "name", name) for name in names)) or "no fault",
 )
 def test_without_the_rule_some_history_shows(off: set[Rule], faults: set[str]) -> None:
-    assert any(run(seed, frozenset(off), faults=frozenset(faults)).wrong for seed in range(TRIES))
+    begin = max((RARE.get(rule, 0) for rule in off), default=0)
+    assert any(run(seed, frozenset(off), faults=frozenset(faults)).wrong for seed in range(begin, begin + TRIES))
 
 
 @pytest.mark.parametrize("rule", [Rule.COMMIT_LAST, Rule.CHANGELOG_POSITION], ids=lambda rule: rule.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import pytest
 from xdist.scheduler import LoadFileScheduling
 
 HOUSE: Final = (
@@ -24,6 +25,11 @@ BEGIN: Final = (HOUSE, ("tests/e2e",), ("tests/integration",), ("tests/property"
 def rank(nodeid: str) -> int:
     """Where the test stands in BEGIN; everything else comes last."""
     return next((place for place, names in enumerate(BEGIN) if nodeid.startswith(names)), len(BEGIN))
+
+
+def lives_in_house(item: pytest.Item | None) -> bool:
+    """Whether the test is in a file of the house."""
+    return item is not None and item.nodeid.startswith(HOUSE)
 
 
 class FilesAndHouse(LoadFileScheduling):  # type: ignore[misc]  # xdist ships no types
