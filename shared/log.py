@@ -45,6 +45,10 @@ class Log:
         """What somebody must look at."""
         self._logger.error(event, **values)
 
+    def fatal(self, event: str, error: BaseException) -> None:
+        """The last words of a process: the traceback stands in the field `exception` of the one line."""
+        self._logger.critical(event, exc_info=error)
+
 
 def setup(level: str = "INFO", *, service: str = "", instance: str = "") -> None:
     """One line per event on standard error, of ours and of every library: JSON, or text where that is a terminal.

@@ -18,13 +18,13 @@ from typing import Literal
 
 import msgspec
 
+from deploy.stack.restarts import note, pause_after
 from deploy.stack.rotation import Rotation, keep_rotating
 
 GUARD = Path(__file__).with_name("guard.py")
 WATCHDOG = Path(__file__).with_name("watchdog.py")
 POLL_SECONDS = 0.05
 GROUP_POLLS = 40
-BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 STEADY_SECONDS = 10.0
 """A process that lived this long starts its back-off anew."""
 TAIL_LINES = 25
@@ -248,7 +248,8 @@ class Supervisor:
                 return
             run.status = "waiting"
             failures = 1 if loop.time() - since >= STEADY_SECONDS else failures + 1
-            await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1])
+            note(self._logs, run.service.name, run.code, failures=failures, restarts=run.starts)
+            await asyncio.sleep(pause_after(failures))
             await self._launch(run)
             run.status = "running"
 

@@ -49,8 +49,13 @@ def shown(line: str) -> str:
     level = LEVELS.get(told.get("level", ""))
     if level is None:
         return ""
-    values = (f"{name}={_plain(value)}" for name, value in told.items() if name not in HIDDEN)
+    values = (f"{name}={_plain(_last_line(value))}" for name, value in told.items() if name not in HIDDEN)
     return " ".join((str(told.get("time", "")), level, str(told.get("logger", "")), _plain(told["event"]), *values))
+
+
+def _last_line(value: object) -> object:
+    """Of a traceback what it ends with; the file has all of it."""
+    return value.rstrip().rpartition("\n")[2] if isinstance(value, str) else value
 
 
 def _plain(value: object) -> str:

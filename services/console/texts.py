@@ -152,7 +152,10 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "reason.erased": ("已按要求删除，之后无新授权", "Erased on request, no consent since"),
     "reason.suppressed": ("客户已全部退订", "Customer opted out of everything"),
     "reason.incomplete": ("来源尚未报齐，等待声明", "A source has not told everything yet"),
-    "reason.half-person": ("身份合并未完成，稍后再看", "Identity merge under way, looked at again"),
+    "reason.half-person": (
+        "身份合并中：稍后再看，或合并后不再适用",
+        "Ids being merged: looked at again, or no longer right for the whole person",
+    ),
     "reason.consent": ("没有可用渠道的授权", "No consent for any channel"),
     "reason.import": ("来自历史导入，不触发", "Comes from an import, never fires"),
     "reason.age": ("触发时刻过久，不再补发", "Trigger too old, not made up for"),

@@ -13,6 +13,7 @@ from shared.engine.fold.rules import ALL_ON, Off
 from shared.engine.host.announce import REQUESTS, announce
 from shared.engine.host.commands import run_service
 from shared.engine.host.settings import EngineSettings
+from shared.kafka.broadcast import COMMAND_SECONDS, NobodyTookItError
 
 COMMANDS: Final = {
     "resync": "let every hop tell its current state again",
@@ -27,7 +28,10 @@ def main(*, off: Off = ALL_ON) -> None:
     settings = EngineSettings()
     if sys.argv[1:] and sys.argv[1] in REQUESTS:
         log.setup()
-        uvloop.run(announce(settings.kafka, sys.argv[1]))
+        try:
+            uvloop.run(announce(settings.kafka, sys.argv[1], within=COMMAND_SECONDS))
+        except NobodyTookItError as error:
+            sys.exit(str(error))
         return
     shop = settings.shop()
     run_service(lambda _: ProfileFold(shop, scenario=settings.scenario), settings, sys.argv[1:], off=off)

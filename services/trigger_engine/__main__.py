@@ -15,6 +15,7 @@ from shared import log, usage
 from shared.engine.fold.rules import ALL_ON, Off
 from shared.engine.host.commands import run_service
 from shared.engine.host.settings import EngineSettings
+from shared.kafka.broadcast import COMMAND_SECONDS, NobodyTookItError
 from shared.language.policy_file import read_policy_file
 
 COMMANDS: Final = {
@@ -30,7 +31,10 @@ def main(*, off: Off = ALL_ON, gates_off: frozenset[str] = frozenset()) -> None:
     settings = EngineSettings()
     if publish is not None:
         log.setup()
-        uvloop.run(publish_policy(settings.kafka, read_policy_file(publish.file)))
+        try:
+            uvloop.run(publish_policy(settings.kafka, read_policy_file(publish.file), within=COMMAND_SECONDS))
+        except NobodyTookItError as error:
+            sys.exit(str(error))
         return
     shop = settings.shop()
     run_service(lambda _: TriggerFold(shop, gates_off=gates_off), settings, sys.argv[1:], off=off)

@@ -15,14 +15,14 @@ from shared.log import Log
 _log = Log("trigger_engine.publish")
 
 
-async def publish_policy(bootstrap: str, document: Any) -> int:
+async def publish_policy(bootstrap: str, document: Any, *, within: float | None = None) -> int:
     """Put the policy into force; returns its version once every partition has acknowledged it, and tries until then.
 
-    ValueError if the document is none. Publishing the same version again changes nothing.
+    ValueError if the document is none; NobodyTookItError where no partition has it after `within` seconds. Publishing the same version again changes nothing.
     """
     version = parse_policy(document).version
     value = encode(PolicyPublished(number=version, document=document))
     headers = cloud_event("policy.published", id=f"policy-{version}", source="policy", at=clock.now_ms())
-    await until_acknowledged(bootstrap, Broadcast(CUSTOMER_EVENTS, value, headers), name="policy")
+    await until_acknowledged(bootstrap, Broadcast(CUSTOMER_EVENTS, value, headers), name="policy", within=within)
     _log.info("policy published", version=version, partitions=CUSTOMER_EVENTS.partitions)
     return version

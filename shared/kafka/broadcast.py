@@ -8,11 +8,14 @@ from typing import Final, Protocol, final
 
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
+from shared import clock
 from shared.kafka.clients import producer
 from shared.log import Log
 
 RETRY_SECONDS: Final = 1.0
 """Pause before the next attempt."""
+COMMAND_SECONDS: Final = 30.0
+"""How long a command waits for a broker that takes nothing."""
 
 _log = Log("broadcast")
 
@@ -74,14 +77,19 @@ class Broadcast:
             raise refusals[0]
 
 
+class NobodyTookItError(RuntimeError):
+    """No partition has taken a record in the time that was given: nothing is written."""
+
+
 async def until_acknowledged(
-    bootstrap: str, broadcast: Broadcast, *, name: str, stop: asyncio.Event | None = None
+    bootstrap: str, broadcast: Broadcast, *, name: str, stop: asyncio.Event | None = None, within: float | None = None
 ) -> None:
     """Write the record until every partition has acknowledged it, or until `stop`; `name` is its name in the log.
 
-    Each attempt has a producer of its own. Raises a KafkaError that no further attempt can mend.
+    Each attempt has a producer of its own. Raises a KafkaError that no further attempt can mend, and NobodyTookItError
+    where after `within` seconds no partition has it. A record that one partition has is written until all have it.
     """
-    stop = stop or asyncio.Event()
+    stop, began, wanted = stop or asyncio.Event(), clock.monotonic(), len(broadcast.left)
     while broadcast.left and not stop.is_set():
         try:
             await _attempt(bootstrap, broadcast)
@@ -89,6 +97,9 @@ async def until_acknowledged(
             if not (error.retriable or isinstance(error, KafkaTimeoutError)):
                 raise
             _log.warning(f"{name} not acknowledged yet", partitions=sorted(broadcast.left), error=type(error).__name__)
+            if within is not None and len(broadcast.left) == wanted and clock.monotonic() - began >= within:
+                told = f"{name}: the broker at {bootstrap} has not taken it within {within:.0f} s, nothing is written"
+                raise NobodyTookItError(f"{told} ({type(error).__name__}); does it run?") from error
             await _pause(stop)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -14,8 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from deploy.stack.restarts import BACKOFF_SECONDS, OWN_LOG
 from deploy.stack.rotation import Rotation
-from deploy.stack.supervisor import BACKOFF_SECONDS, Service, StartError, Supervisor
+from deploy.stack.supervisor import Service, StartError, Supervisor
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 20.0
@@ -31,7 +33,7 @@ time.sleep(600)
 LAUNCHER = """
 import asyncio, sys
 from pathlib import Path
-from deploy.stack.supervisor import BACKOFF_SECONDS, Service, Supervisor
+from deploy.stack.supervisor import Service, Supervisor
 
 async def main():
     logs = Path(sys.argv[1])
@@ -115,6 +117,12 @@ async def test_restarts_wait_longer_each_time(supervisor: Supervisor, tmp_path: 
     await supervisor.stop()
 
     assert all(gap >= least for gap, least in zip(gaps, BACKOFF_SECONDS, strict=False)), gaps
+    noted = [json.loads(line) for line in (tmp_path / OWN_LOG).read_text().splitlines()][:3]
+    assert [(one["process"], one["ended"], one["pause_seconds"], one["restarts"]) for one in noted] == [
+        ("crasher", "exit code 3", 0.2, 1),
+        ("crasher", "exit code 3", 0.5, 2),
+        ("crasher", "exit code 3", 1.0, 3),
+    ]
 
 
 async def test_stopping_goes_in_reverse_order_and_lets_services_finish(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def _prepared(job: Job, request: Request, before: Status, means: Means) -> Statu
         where = f"{first.column}: " if first.column else ""
         raise ImportRefusedError(
             f"{report.refused} of {report.rows} rows are refused, nothing was sent; the first: row {first.row}: "
-            f"{where}{first.reason} ({first.value or 'empty'})"
+            f"{where}{first.reason} ({first.value or 'empty'}); --skip-refused (HTTP: skip_refused) sends the others"
         )
     status = msgspec.structs.replace(status, state="sending", rows=report.rows, total=report.groups)
     job.tell(status)

@@ -16,9 +16,14 @@ REQUESTS: Final = {"resync": ResyncRequested, "checkpoint": Checkpoint}
 _log = Log("announce")
 
 
-async def announce(bootstrap: str, name: str) -> int:
-    """Write a new request of this name into every partition; returns its number once all have acknowledged."""
+async def announce(bootstrap: str, name: str, *, within: float | None = None) -> int:
+    """Write a new request of this name into every partition; returns its number once all have acknowledged.
+
+    NobodyTookItError where none has after `within` seconds.
+    """
     number = clock.now_ms()
-    await until_acknowledged(bootstrap, Broadcast(CUSTOMER_EVENTS, encode(REQUESTS[name](number))), name=name)
+    await until_acknowledged(
+        bootstrap, Broadcast(CUSTOMER_EVENTS, encode(REQUESTS[name](number))), name=name, within=within
+    )
     _log.info(f"{name} requested", number=number, partitions=CUSTOMER_EVENTS.partitions)
     return number

@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 import tempfile
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from shared.engine.host.kafka_host import FATAL, MAX_RECORDS, HostSettings
 from shared.engine.host.rounds import Rounds
 from shared.engine.recovery.cluster import KafkaCluster
 from shared.engine.state.outgoing import Seal
+from shared.log import Log
 from shared.telemetry.telemetry import Telemetry
 
 LINGER_SECONDS = 0.01
@@ -223,7 +223,7 @@ async def _or_die(step: Awaitable[None]) -> None:
     """Whatever goes wrong ends the process: Faust would acknowledge the events and go on (rule 6)."""
     try:
         await step
-    except BaseException:  # noqa: BLE001 (a cancelled round too: Faust would commit it)
-        traceback.print_exc()
+    except BaseException as error:  # noqa: BLE001 (a cancelled round too: Faust would commit it)
+        Log("faust").fatal("ends", error)
         sys.stderr.flush()
         os._exit(FATAL)

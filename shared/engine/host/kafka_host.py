@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -95,13 +94,12 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             await self._run()
         except asyncio.CancelledError:
             raise
-        except BaseException:  # noqa: BLE001 (whatever it was: no graceful stop, no commit)
-            traceback.print_exc()
-            self.die()
+        except BaseException as error:  # noqa: BLE001 (whatever it was: no graceful stop, no commit)
+            self.die(error)
 
-    @staticmethod
-    def die() -> None:
-        """End the process without any further effect."""
+    def die(self, error: BaseException) -> None:
+        """Say why, and end the process without any further effect."""
+        self.rounds.log.fatal("ends", error)
         sys.stderr.flush()
         os._exit(FATAL)
 
@@ -160,9 +158,8 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             await self._committer.beat()
         except asyncio.CancelledError:
             raise
-        except BaseException:  # noqa: BLE001 (as in `run`)
-            traceback.print_exc()
-            self.die()
+        except BaseException as error:  # noqa: BLE001 (as in `run`)
+            self.die(error)
 
     # --- rebalance
 
@@ -182,9 +179,8 @@ class KafkaHost(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
                 self._committer.forget()
                 self._assigned = set()
                 self._watch.joins("being assigned anew")
-        except BaseException:  # noqa: BLE001 (aiokafka would swallow it and go on)
-            traceback.print_exc()
-            self.die()
+        except BaseException as error:  # noqa: BLE001 (aiokafka would swallow it and go on)
+            self.die(error)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Nothing is fetched from them before they are recovered."""

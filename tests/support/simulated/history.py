@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import io
 import random
-import sys
+import traceback
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -54,9 +54,10 @@ class Host(KafkaHost):
     hop: int
     ended: Callable[[BaseException | None], None]
 
-    def die(self) -> None:  # type: ignore[override]
+    def die(self, error: BaseException) -> None:
         if not self.process.dead:
-            self.ended(sys.exc_info()[1])
+            traceback.print_exception(error)
+            self.ended(error)
         self.process.kill()
 
 

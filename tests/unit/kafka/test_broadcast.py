@@ -15,7 +15,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from shared.kafka.broadcast import Broadcast, until_acknowledged
+from shared.kafka.broadcast import Broadcast, NobodyTookItError, until_acknowledged
 from tests.support.refusing import RefusingBroker, refusing
 
 
@@ -83,6 +83,24 @@ async def test_what_no_attempt_can_mend_is_raised(monkeypatch: pytest.MonkeyPatc
         await until_acknowledged("", Broadcast(Four(), b"value"), name="it")
 
     assert broker.open == 0
+
+
+async def test_a_command_gives_up_where_nobody_takes_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = refusing(monkeypatch, *[KafkaTimeoutError()] * 1_000, down={0, 1, 2, 3})
+    with pytest.raises(
+        NobodyTookItError, match=r"policy: the broker at host:1 has not taken it within 0 s, nothing is"
+    ):
+        await until_acknowledged("host:1", Broadcast(Four(), b"value"), name="policy", within=0.0)
+
+    assert (len(broker.asked), broker.open) == (1, 0)
+
+
+async def test_what_one_partition_has_is_written_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = refusing(monkeypatch, KafkaTimeoutError(), down={0})
+    record = Broadcast(Four(), b"value")
+    await until_acknowledged("host:1", record, name="policy", within=0.0)
+
+    assert (len(broker.asked), record.left) == (2, set())
 
 
 async def test_stop_ends_the_attempts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,20 @@ def test_people_at_a_terminal_read_text() -> None:
     assert out.getvalue().split(" ", 1)[1] == "W profile slow reason=a\\nb\\x1b\n"
 
 
+def test_last_words_are_one_line_with_the_traceback_as_a_field() -> None:
+    with untouched() as out:
+        log.setup(service="profile")
+        try:
+            int("the group")
+        except ValueError as error:
+            Log("profile").fatal("ends", error)
+    [line] = lines(out)
+
+    assert (line["level"], line["event"], line["service"]) == ("critical", "ends", "profile")
+    assert line["exception"].startswith("Traceback (most recent call last):\n")
+    assert line["exception"].endswith("ValueError: invalid literal for int() with base 10: 'the group'")
+
+
 def test_a_program_that_never_set_it_up_prints_no_line_of_good_news() -> None:
     code = "from shared.log import Log; Log('any').info('one'); Log('any').warning('two')"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -54,6 +54,15 @@ def test_good_news_stays_in_the_file(tmp_path: Path, line: str) -> None:
     assert tail.loud() == []
 
 
+def test_of_a_traceback_its_last_line_is_shown(tmp_path: Path) -> None:
+    tail = Tail(tmp_path)
+    last = "Traceback (most recent call last):\n  File x\nValueError: no"
+    line = {"time": "T", "level": "critical", "logger": "profile", "event": "ends", "exception": last}
+    (tmp_path / "profile.log").write_text(json.dumps(line) + "\n", encoding="utf-8")
+
+    assert tail.loud() == [("profile", "T C profile ends exception=ValueError: no")]
+
+
 def test_a_line_is_shown_once_and_only_when_it_is_whole(tmp_path: Path) -> None:
     log = tmp_path / "kafka.log"
     log.write_text("ERROR of the past\n", encoding="utf-8")

@@ -132,7 +132,7 @@ async def _run_until_death(off: Off, monkeypatch: pytest.MonkeyPatch) -> str:
 
     died: list[str] = []
     monkeypatch.setattr(host, "_turn", turn)
-    monkeypatch.setattr(host, "die", lambda: died.append("died"))
+    monkeypatch.setattr(host, "die", lambda _: died.append("died"))
     monkeypatch.setattr("shared.engine.recovery.cluster.producer", lambda *_, **__: Client())
     monkeypatch.setattr("shared.engine.recovery.cluster.group_consumer", lambda *_, **__: Client())
     await host.run()
