@@ -8,11 +8,13 @@ import signal
 
 from deploy.demo.verdict import accepted_by_command
 from deploy.stack.postgres import DATABASE, NAME
+from deploy.stack.restarts import BACKOFF_SECONDS
 from tests.chaos.chaos import Chaos
 
 LAST_BYTES_SECONDS = 2.0
 """What had been claimed before the database went may still be on its way."""
-RESUME_SECONDS = 10.0
+RESUME_SECONDS = BACKOFF_SECONDS[-1] + 5.0
+"""The longest pause between two starts, where the last attempt came while the database recovered, and a start."""
 
 
 async def database_restart(chaos: Chaos, rnd: random.Random) -> str:
