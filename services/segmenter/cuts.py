@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from services.segmenter.histograms import MEASURES, Chunks, Ints, Measure, Sparse
+from services.segmenter.histograms import MEASURES, Chunks, Ints, Measure, Sparse, checksum, digest
 from shared.contract.broadcasts import Cuts, CutsPublished
 from shared.contract.codec import encode
 from shared.contract.histograms import EpochMarked, HistogramChunk
@@ -49,8 +49,9 @@ def _quintiles(histogram: Sparse, n: int) -> tuple[int, ...]:
 class CutMaker:
     """Takes the records of rfm-histograms-v1 in log order and answers each epoch once, when all have marked it.
 
-    What counts is what a partition held at its first marker of the epoch. A marker whose population its chunks do not
-    add up to counts for nothing: compaction or a lost chunk may have thinned out an old epoch.
+    What counts is what a partition held at its first marker of the epoch. A marker counts for nothing where its chunks
+    do not add up to its population or do not have its checksum: compaction or a lost chunk may have thinned out an old
+    epoch, or kept the chunk of a worker that wrote after its successor.
     """
 
     def __init__(self, partitions: int = PARTITIONS) -> None:
@@ -76,7 +77,7 @@ class CutMaker:
 
     def _mark(self, record: EpochMarked) -> CutsPublished | None:
         chunks = {key: chunk for key, (_, chunk) in self._held.get(record.partition, {}).items()}
-        if not _adds_up(chunks, record.population):
+        if not _adds_up(chunks, record.population) or not _is_whole(chunks, record.checksum):
             return None
         self._marked[record.partition] = record.epoch
         marked = self._pending.setdefault(record.epoch, {})
@@ -93,6 +94,11 @@ def _adds_up(chunks: Chunks, population: int) -> bool:
     for (measure, _), chunk in chunks.items():
         totals[measure] += chunk.total
     return all(total == population for total in totals.values())
+
+
+def _is_whole(chunks: Chunks, told: str) -> bool:
+    """Whether these are the chunks that the marker was written for; one without a checksum says nothing of them."""
+    return not told or told == checksum({key: digest(chunk) for key, chunk in chunks.items()})
 
 
 def _published(epoch: int, marked: Mapping[int, Chunks]) -> CutsPublished:

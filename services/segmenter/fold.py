@@ -35,6 +35,9 @@ COLUMNS = {"recency": np.int32, "frequency": np.int32, "monetary": np.int64, "r"
 HISTOGRAM_PARTITION = 0
 """The histograms' one partition: whoever makes the cuts sees all records in one order."""
 
+WHOLE_EVERY = 24
+"""Epochs after which all chunks are written again: what a late writer spoilt is whole again then."""
+
 OUTSIDE = -1
 """In column r: has ordered, but not inside the window, so there is a class and no score."""
 
@@ -208,17 +211,20 @@ class SegmenterFold:
         return tick.as_of // self._epoch_ms > clock // self._epoch_ms
 
     def after_tick(self, clock: int, tick: Tick, columns: Columns) -> Sequence[Output]:
-        """At an epoch tick: the chunks changed since this instance's last marker (at first all), then the marker."""
+        """At an epoch tick: the chunks changed since this instance's last marker (at first, and in every WHOLE_EVERYth epoch, all), then the marker."""
         if not self.closes_batch(clock, tick):
             return ()
         epoch = tick.as_of // self._epoch_ms * self._epoch_ms
         chunks = chunks_of(columns)
+        news_of, checksum = self._published.changed(chunks, whole=epoch // self._epoch_ms % WHOLE_EVERY == 0)
         outputs = []
-        for (measure, number), chunk in self._published.changed(chunks).items():
+        for (measure, number), chunk in news_of.items():
             counts = dict(zip(chunk.values.tolist(), chunk.counts.tolist(), strict=True))
             news = HistogramChunk(partition=self._partition, epoch=epoch, measure=measure, chunk=number, counts=counts)
             outputs.append(self._counted(f"{measure}/{number}", news))
-        marker = EpochMarked(partition=self._partition, epoch=epoch, population=population_of(chunks))
+        marker = EpochMarked(
+            partition=self._partition, epoch=epoch, population=population_of(chunks), checksum=checksum
+        )
         return [*outputs, self._counted("marker", marker)]
 
     def _counted(self, key: str, value: HistogramChunk | EpochMarked) -> Output:

@@ -64,16 +64,33 @@ class Published:
     def __init__(self) -> None:
         self._digests: dict[ChunkKey, bytes] = {}
 
-    def changed(self, chunks: Chunks) -> Chunks:
-        """The chunks that differ from those published before (the first time: all); from now on they are published."""
-        digests = {key: _digest(chunk) for key, chunk in chunks.items()}
-        news = {key: chunk for key, chunk in chunks.items() if self._digests.get(key) != digests[key]}
+    def changed(self, chunks: Chunks, *, whole: bool = False) -> tuple[Chunks, str]:
+        """The chunks that differ from those published before (the first time, and if `whole`: all), and the checksum of all.
+
+        From now on they are published.
+        """
+        digests = {key: digest(chunk) for key, chunk in chunks.items()}
+        news = {key: chunk for key, chunk in chunks.items() if whole or self._digests.get(key) != digests[key]}
         self._digests = digests
-        return news
+        return news, checksum(digests)
 
 
-def _digest(chunk: Sparse) -> bytes:
-    return hashlib.blake2b(chunk.values.tobytes() + chunk.counts.tobytes(), digest_size=16).digest()
+def digest(chunk: Sparse) -> bytes:
+    """Of its values and counts, 16 bytes; empty for an empty chunk."""
+    if not len(chunk.values):
+        return b""
+    order = np.argsort(chunk.values, kind="stable")
+    content = chunk.values[order].tobytes() + chunk.counts[order].tobytes()
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def checksum(digests: Mapping[ChunkKey, bytes]) -> str:
+    """Of all chunks of a partition, 16 hex digits; a chunk that is empty and one that is absent are the same."""
+    found = hashlib.blake2b(digest_size=8)
+    for (measure, number), of_chunk in sorted(digests.items()):
+        if of_chunk:
+            found.update(f"{measure}/{number}:".encode() + of_chunk)
+    return found.hexdigest()
 
 
 def population_of(chunks: Chunks) -> int:

@@ -23,3 +23,5 @@ class EpochMarked(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     partition: int
     epoch: int
     population: int
+    checksum: str = ""
+    """Of all chunks of this partition at this epoch, hex (services/segmenter/histograms.py); "": written before 0.3."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+import numpy as np
+
 from services.segmenter.cuts import CutMaker
-from services.segmenter.histograms import Measure
+from services.segmenter.histograms import Measure, Sparse, checksum, digest
 from shared.contract.broadcasts import Cuts, CutsPublished
 from shared.contract.histograms import EpochMarked, HistogramChunk
 
@@ -99,3 +102,43 @@ def test_the_digest_tells_contents_apart_and_nothing_else() -> None:
     )
 
     assert first == same != other
+
+
+def test_a_chunk_that_a_late_writer_left_behind_its_successors_makes_no_cuts() -> None:
+    """After compaction the log of partition 0 holds epoch 60's chunk of a zombie, written after the owner's of epoch 120."""
+    measures: tuple[Measure, ...] = ("recency", "frequency", "monetary")
+    held = {(measure, 0): digest(Sparse(np.array([7]), np.array([1]))) for measure in measures}
+    fresh: Log = counts(0, 120, {7: 1})
+    late = chunk(0, 60, "monetary", {1: 1})
+    told = EpochMarked(partition=0, epoch=120, population=1, checksum=checksum(held))
+    other = whole(1, 120, {2: 1})
+
+    as_written = answers([*fresh, told, late, *other])
+    compacted = answers([*fresh[:2], told, late, *other])
+    behind = answers([*fresh[:2], late, told, *other])
+    without_checksum = answers([*fresh[:2], late, marker(0, 120, 1), *other])
+    again = answers(
+        [
+            *fresh[:2],
+            late,
+            told,
+            *other,
+            *counts(0, 180, {7: 1}),
+            msgspec.structs.replace(told, epoch=180),
+            *whole(1, 180, {2: 1}),
+        ]
+    )
+
+    assert [one.cuts and one.cuts.monetary for one in as_written] == [(2, 2, 7, 7)]
+    assert [compacted, behind] == [[], []]
+    assert [one.cuts and one.cuts.monetary for one in without_checksum] == [(1, 1, 2, 2)], "the fault that it ends"
+    assert [(one.epoch, one.cuts and one.cuts.monetary) for one in again] == [(180, (2, 2, 7, 7))]
+
+
+def test_the_checksum_is_that_of_the_values_whatever_their_order_and_of_no_empty_chunk() -> None:
+    def of(*pairs: tuple[int, int]) -> bytes:
+        return digest(Sparse(np.array([value for value, _ in pairs]), np.array([count for _, count in pairs])))
+
+    assert of((1, 2), (3, 4)) == of((3, 4), (1, 2)) != of((1, 4), (3, 2))
+    assert checksum({("recency", 0): of((1, 2)), ("monetary", 3): of()}) == checksum({("recency", 0): of((1, 2))})
+    assert checksum({("monetary", 0): of((1, 2))}) != checksum({("monetary", 1): of((1, 2))})
