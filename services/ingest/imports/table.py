@@ -11,7 +11,6 @@ import msgspec
 
 from services.ingest.cutting import NOTHING, holds_contact
 from services.ingest.imports.csv_file import csv_rows, find_delimiter, find_encoding, first_line
-from services.ingest.imports.excel_file import excel_rows
 from services.ingest.imports.limits import Limits
 from services.ingest.imports.packed import GZIP, OLE, ZIP
 from services.ingest.imports.refusals import ImportRefusedError
@@ -69,6 +68,9 @@ def opened(path: Path, limits: Limits, reading: Reading | None = None) -> Iterat
                 f"{path.name}: is an old or locked Excel file; save it as .xlsx without a password"
             )
         if start.startswith(ZIP):
+            # Only who reads a workbook pays for its library, which loads numpy: 0.2 s and 25 MB of every process.
+            from services.ingest.imports.excel_file import excel_rows  # noqa: PLC0415
+
             sheet, rows = stack.enter_context(excel_rows(path, limits, sheet=wish.sheet))
             found = Found(format="xlsx", sheet=sheet)
         else:
