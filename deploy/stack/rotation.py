@@ -48,10 +48,18 @@ def rotate(log: Path, rotation: Rotation) -> bool:
     except FileNotFoundError:
         return False
     older = [log.with_name(f"{log.name}.{number}") for number in range(1, rotation.files)]
-    for source, target in zip(reversed(older[:-1]), reversed(older[1:]), strict=True):
-        if source.exists():
-            source.replace(target)
-    with log.open("r+b") as full, older[0].open("wb") as aside:
-        shutil.copyfileobj(full, aside, CHUNK)
-        os.ftruncate(full.fileno(), 0)
+    copy = log.with_name(f"{log.name}.copy")
+    try:
+        with log.open("r+b") as full, copy.open("wb") as aside:
+            shutil.copyfileobj(full, aside, CHUNK)
+            aside.flush()  # a disk that refuses does so here, before an older file has moved
+            for source, target in zip(reversed(older[:-1]), reversed(older[1:]), strict=True):
+                if source.exists():
+                    source.replace(target)
+            copy.replace(older[0])
+            shutil.copyfileobj(full, aside, CHUNK)
+            aside.flush()
+            os.ftruncate(full.fileno(), 0)
+    finally:
+        copy.unlink(missing_ok=True)
     return True

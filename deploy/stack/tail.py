@@ -32,7 +32,8 @@ class Tail:
                 file.seek(self._read.get(path, 0))
                 chunk = file.read(READ_BYTES)
             whole = chunk[: chunk.rfind(b"\n") + 1]  # half a line waits for its other half
-            self._read[path] = self._read.get(path, 0) + len(whole)
+            passed = len(whole) or (len(chunk) if len(chunk) == READ_BYTES else 0)  # a line beyond all measure does not
+            self._read[path] = self._read.get(path, 0) + passed
             lines = (shown(line) for line in whole.decode("utf-8", "replace").splitlines())
             found += [(path.stem, line) for line in lines if line]
         return found

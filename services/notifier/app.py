@@ -101,7 +101,7 @@ async def serve(
 
     def watch(work: str) -> Callable[[], AbstractContextManager[None]]:
         within = max(WORK_WITHIN_SECONDS, 3 * settings.send_seconds)
-        return lambda: telemetry.health.working(work, within)
+        return lambda: telemetry.health.awaiting(work, within)
 
     LOG.info("notifier starts", channels=",".join(sorted(channels)), workers=settings.workers)
     published = Bell()

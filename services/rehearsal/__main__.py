@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 import uvloop
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ from shared import log, usage
 from shared.contract.topics import PARTITIONS, STATEFUL
 from shared.engine.fold.rules import BrokenInvariantError
 from shared.kafka.clients import reader
+from shared.shop import Shop
 
 COMMANDS: Final = {
     "audit [--from CHECKPOINT] [--to CHECKPOINT]": "fold the log again between two checkpoints, and compare every customer",
@@ -39,17 +41,19 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = AuditSettings()
         earlier, later = two(settings.snapshots, given.earlier, given.later)
-        return uvloop.run(_audit(settings, earlier, later))
+        return uvloop.run(_audit(settings, settings.shop(), earlier, later))
     except ValidationError as error:
         return _refuse("; ".join(f"HUITOU_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors()))
+    except msgspec.MsgspecError as error:
+        return _refuse(f"HUITOU_SHOP_FILE: {error}")
     except (CheckpointError, BrokenInvariantError, OSError) as error:
         return _refuse(str(error))
     except KafkaError as error:
         return _refuse(f"the broker failed: {error}")
 
 
-async def _audit(settings: AuditSettings, earlier: Taken, later: Taken) -> int:
-    makes = folds(settings.shop(), epoch_ms=settings.epoch_ms, scenario=settings.scenario)
+async def _audit(settings: AuditSettings, shop: Shop, earlier: Taken, later: Taken) -> int:
+    makes = folds(shop, epoch_ms=settings.epoch_ms, scenario=settings.scenario)
     consumer, totals = reader(settings.kafka), Counter[tuple[str, str]]()
     sys.stdout.write(f"from checkpoint {earlier.number} to {later.number}\n")
     await consumer.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.shop import Shop, load_shop
@@ -22,7 +23,7 @@ class AuditSettings(BaseSettings):
     """Directory into which checkpoints write the state."""
     scenario: bool = False
     """Scenario ticks count: time is data."""
-    epoch_ms: int = 60_000
+    epoch_ms: int = Field(default=60_000, gt=0)
     """RFM cuts are made at multiples of this logical time."""
 
     def shop(self) -> Shop:

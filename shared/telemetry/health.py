@@ -19,6 +19,8 @@ LOOP_WITHIN_SECONDS = 30.0
 """Three sessions of a worker: long after its group has given its partitions away."""
 WORK_WITHIN_SECONDS = 60.0
 """Twice what a produce request may take."""
+PATIENCE_SECONDS = 10.0
+"""After which a part that has been asked for something counts as not there."""
 ANSWER_SECONDS = 2.5
 
 Ask = Callable[[], Awaitable[bool]]
@@ -32,6 +34,8 @@ class Health:
         self._parts: dict[str, str] = {}
         self._busy: dict[str, tuple[float, float]] = {}
         """Work → when it began or got on, and for how many seconds it may not."""
+        self._open: dict[str, tuple[float, float]] = {}
+        """Part → since when it has been asked for something, and how many seconds it may take."""
         self._turned: float | None = None
         self._loop_within = LOOP_WITHIN_SECONDS
         self._asked: dict[str, tuple[asyncio.AbstractEventLoop, Ask]] = {}
@@ -50,9 +54,22 @@ class Health:
         """The part is there while `question` answers True, asked on the running loop at each reading."""
         self._asked[part] = asyncio.get_running_loop(), question
 
+    @contextmanager
+    def awaiting(self, part: str, within: float = PATIENCE_SECONDS) -> Iterator[None]:
+        """What goes on inside is for another process to end: after `within` seconds the part is not there. Ours is alive."""
+        self._open[part] = self._monotonic(), within
+        try:
+            yield
+        finally:
+            self._open.pop(part, None)
+
     def waiting(self) -> dict[str, str]:
         """Part → why it is not there. Empty: the process is ready. Never called on an event loop that parts ask on."""
         found = {part: why for part, why in self._parts.copy().items() if why}
+        now = self._monotonic()
+        for part, (since, within) in self._open.copy().items():
+            if now - since > within:
+                found[part] = f"no answer for {now - since:.0f} s"
         for part, (loop, question) in self._asked.copy().items():
             if not _answered(loop, question):
                 found[part] = "does not answer"

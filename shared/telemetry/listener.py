@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from socketserver import TCPServer
 from typing import Any
@@ -19,6 +22,11 @@ from shared.telemetry.registry import Registry
 
 RETRY_SECONDS = 1.0
 REQUEST_SECONDS = 10.0
+"""A request that is not there as a whole by then is cut off."""
+MOST_REQUESTS = 16
+"""At once; more are hung up on. Each costs a thread and a descriptor of the process that is watched."""
+REFUSED_SECONDS = 0.2
+"""Pause where the process has no descriptor left to accept with."""
 POLL_SECONDS = 1.0
 """How often the server looks whether it shall end."""
 
@@ -72,10 +80,16 @@ class Listener:
             return
 
     def _answer(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
+        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        if method not in {"GET", "HEAD"}:
+            start("405 Method Not Allowed", [("Allow", "GET, HEAD"), ("Content-Length", "0")])
+            return []
+        answer = self._found(path, environ, start)
+        return [] if method == "HEAD" else answer
+
+    def _found(self, path: str, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         if path == "/metrics":
-            found: Iterable[bytes] = self._metrics(environ, start)
-            return found
+            return self._told(environ, start)
         if path == "/healthz":
             hung = self._health.hung()
             return _json(start, bool(hung), {"status": "hung", "seconds": hung} if hung else {"status": "alive"})
@@ -87,6 +101,13 @@ class Listener:
         start("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
         return [b"/healthz, /readyz and /metrics are here\n"]
 
+    def _told(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        try:
+            found: Iterable[bytes] = self._metrics(environ, start)
+        except (TypeError, ValueError):  # an Accept that the library cannot read: it then answers as without one
+            found = self._metrics({**environ, "HTTP_ACCEPT": ""}, start)
+        return found
+
 
 def _json(start: StartResponse, failing: bool, body: Mapping[str, Any]) -> Iterable[bytes]:  # noqa: FBT001
     status = "503 Service Unavailable" if failing else "200 OK"
@@ -97,6 +118,37 @@ def _json(start: StartResponse, failing: bool, body: Mapping[str, Any]) -> Itera
 class _Server(ThreadingWSGIServer):
     """Binds without asking a name server for its own name, and keeps quiet about clients that hang up."""
 
+    request_queue_size = 64
+
+    def __init__(self, *arguments: Any) -> None:
+        self._slots = threading.BoundedSemaphore(MOST_REQUESTS)
+        super().__init__(*arguments)
+
+    def get_request(self) -> Any:
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(
+                REFUSED_SECONDS
+            )  # the connection stays in the queue: without a pause this would turn for nothing
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._slots.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        cut = threading.Timer(REQUEST_SECONDS, _cut, (request,))
+        cut.daemon = True
+        cut.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            cut.cancel()
+            self._slots.release()
+
     def server_bind(self) -> None:
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
@@ -104,6 +156,11 @@ class _Server(ThreadingWSGIServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         LOG.info("a request to the metrics broke off")
+
+
+def _cut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it may be closed already
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(WSGIRequestHandler):

@@ -13,6 +13,7 @@ from shared.telemetry.lag import Fetched, ReaderLag
 from shared.telemetry.telemetry import Telemetry
 
 READER = "reader"
+DATABASE = "database"
 
 
 class Reading:
@@ -55,7 +56,7 @@ class Reading:
     def batch(self, fetched: Mapping[TopicPartition, Sequence[Fetched]]) -> Iterator[None]:
         """Inside, these records are stored: they count, with the time that it takes, unless it fails."""
         began = clock.monotonic()
-        with self._health.working(READER):
+        with self._health.awaiting(DATABASE):
             yield
         self._seconds.observe(clock.monotonic() - began)
         for place, records in fetched.items():

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from deploy.stack.stack import Stack
+from services.console.tables import stream_position
 from tests.support.shop_house import ShopHouse
 from tests.support.stack import jar_cache
 
@@ -65,5 +66,22 @@ async def test_a_process_that_waits_for_the_broker_lives_and_is_not_ready(tmp_pa
         alive = await asked(clock, "healthz")
         stack.supervisor.thaw(broker)
         await until(clock, "readyz", 200)
+
+    assert alive == 200
+
+
+@pytest.mark.proof
+async def test_a_process_that_waits_for_the_database_lives_and_is_not_ready(tmp_path: Path) -> None:
+    services = ("profile", "console", "clock")
+    async with Stack(directory=tmp_path, services=services, cache=jar_cache(), durable=False, brief=True) as stack:
+        console = stack.metrics.urls()["console"]
+        await until(console, "readyz", 200)
+        held = await stack.database.connect()
+        async with held.transaction():
+            await held.execute(f"LOCK TABLE {stream_position.fullname} IN ACCESS EXCLUSIVE MODE")
+            await until(console, "readyz", 503)
+            alive = await asked(console, "healthz")
+        await held.close()
+        await until(console, "readyz", 200)
 
     assert alive == 200

@@ -61,7 +61,9 @@ def folder(directory: Path, service: str, partition: int) -> Path:
 def paths(directory: Path, service: str, partition: int) -> list[Path]:
     """The snapshots of a partition, newest first."""
     found = folder(directory, service, partition).glob("*.snap")
-    return sorted((path for path in found if path.stem.isdigit()), key=lambda path: -int(path.stem))
+    return sorted(
+        (path for path in found if path.stem.isascii() and path.stem.isdigit()), key=lambda path: -int(path.stem)
+    )
 
 
 def write(directory: Path, header: Header, records: Iterable[Stored]) -> Path:
@@ -105,6 +107,8 @@ def values(path: Path) -> tuple[Header, bytes]:
         header = _header(file, _blocks(file, path), path)
         last = place = file.tell()
         while frame := file.read(_FRAME.size):
+            if len(frame) < _FRAME.size:
+                raise ValueError(f"{path}: ends within a block")
             last, place = place, file.seek(_FRAME.unpack(frame)[0], os.SEEK_CUR)
         file.seek(last)
         records = list(_unpacked(next(_blocks(file, path), b"")))

@@ -12,6 +12,8 @@ from deploy.stack.stack import CACHE
 
 PARTS = ("chain", "projector", "latency", "rest", "aggregator", "in-process")
 PAIRS = 7
+MOST = 100_000_000
+"""Rounds or events: more is a slip of the pen."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,10 +40,15 @@ def asked(environment: Mapping[str, str]) -> Asked:
         raise ValueError("BASE: name the commit to compare with, e.g. BASE=HEAD~1")
     wanted = environment.get("PARTS") or "all"
     parts = PARTS if wanted == "all" else tuple(name.strip() for name in wanted.split(",") if name.strip())
+    if not parts:
+        raise ValueError(f"PARTS: none is named; there are {', '.join(PARTS)}, or all")
     unknown = [name for name in parts if name not in PARTS]
     if unknown:
         raise ValueError(f"PARTS: {', '.join(unknown)} unknown; there are {', '.join(PARTS)}")
     pairs, events = _number(environment, "PAIRS", 1), _number(environment, "EVENTS", 2_000)
+    for name, number in (("PAIRS", pairs), ("EVENTS", events)):
+        if number is not None and (number != int(number) or number > MOST):
+            raise ValueError(f"{name} must be a whole number up to {MOST:,} (is {environment[name]})")
     return Asked(
         base=base,
         parts=tuple(name for name in PARTS if name in parts),

@@ -85,3 +85,33 @@ def test_help_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith("python -m services.rehearsal audit [--from CHECKPOINT]")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("HUITOU_EPOCH_MS", "0", "HUITOU_EPOCH_MS: Input should be greater than 0"),
+        ("HUITOU_SHOP_FILE", "{", "HUITOU_SHOP_FILE: Input data was truncated"),
+        ("HUITOU_SHOP_FILE", '{"currency": 5}', "HUITOU_SHOP_FILE: Expected `str`, got `int` - at `$.currency`"),
+    ],
+)
+def test_what_it_cannot_judge_by_is_a_sentence_and_no_difference(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    value: str,
+    sentence: str,
+) -> None:
+    for number in (5, 6):
+        take(tmp_path / "snapshots", number)
+    shop = tmp_path / "shop.json"
+    shop.write_text(value if name == "HUITOU_SHOP_FILE" else "{}", encoding="utf-8")
+    monkeypatch.setenv("HUITOU_KAFKA", "localhost:1")
+    monkeypatch.setenv("HUITOU_SNAPSHOTS", str(tmp_path / "snapshots"))
+    monkeypatch.setenv("HUITOU_SHOP_FILE", str(shop))
+    if name != "HUITOU_SHOP_FILE":
+        monkeypatch.setenv(name, value)
+
+    assert main(["audit"]) == 2
+    assert sentence in capsys.readouterr().err

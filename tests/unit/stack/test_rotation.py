@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from deploy.stack.rotation import Rotation, rotate
 
 SMALL = Rotation(limit=100, files=3)
@@ -51,3 +53,24 @@ def test_with_two_files_the_older_one_is_replaced(tmp_path: Path) -> None:
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["profile.log", "profile.log.1"]
     assert (tmp_path / "profile.log.1").read_bytes() == b"b" * 100
+
+
+def test_a_disk_that_refuses_costs_no_older_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "profile.log"
+    for letter in (b"a", b"b"):
+        log.write_bytes(letter * 100)
+        rotate(log, SMALL)
+    log.write_bytes(b"c" * 100)
+
+    def refused(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("deploy.stack.rotation.shutil.copyfileobj", refused)
+    with pytest.raises(OSError, match="No space"):
+        rotate(log, SMALL)
+
+    assert {path.name: path.read_bytes()[:1] for path in tmp_path.iterdir()} == {
+        "profile.log": b"c",
+        "profile.log.1": b"b",
+        "profile.log.2": b"a",
+    }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.stack.tail import Tail
+from deploy.stack.tail import READ_BYTES, Tail
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,12 @@ def test_a_log_that_was_rotated_is_read_from_its_beginning(tmp_path: Path) -> No
     log.write_text("ERROR of today\n", encoding="utf-8")
 
     assert tail.loud() == [("kafka", "ERROR of today")]
+
+
+def test_a_line_beyond_all_measure_is_passed_over(tmp_path: Path) -> None:
+    tail = Tail(tmp_path)
+    (tmp_path / "profile.log").write_bytes(b"x" * (2 * READ_BYTES) + b"\nERROR after it\n")
+
+    found = [line for _ in range(4) for line in tail.loud()]
+
+    assert found == [("profile", "ERROR after it")]

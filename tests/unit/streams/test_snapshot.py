@@ -139,3 +139,15 @@ def test_without_a_directory_nothing_is_written() -> None:
     checkpoints.take(core, core.drain())
 
     assert checkpoints._writing == {}
+
+
+def test_wherever_a_file_is_cut_its_values_are_not_read(tmp_path: Path) -> None:
+    path = snapshot.write(tmp_path, _header(8), RECORDS)
+    whole = path.read_bytes()
+    for place in {*range(len(whole) - 40, len(whole)), *range(0, len(whole), len(whole) // 40)}:
+        path.write_bytes(whole[:place])
+        with pytest.raises(ValueError):  # noqa: PT011 (msgspec and ours; each is one)
+            snapshot.values(path)
+    path.write_bytes(whole + b"abc")
+    with pytest.raises(ValueError, match="ends within a block"):
+        snapshot.values(path)

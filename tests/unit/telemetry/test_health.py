@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 
 from shared.telemetry import health as subject
-from shared.telemetry.health import LOOP_WITHIN_SECONDS, WORK_WITHIN_SECONDS, Health
+from shared.telemetry.health import LOOP_WITHIN_SECONDS, PATIENCE_SECONDS, WORK_WITHIN_SECONDS, Health
 
 
 class Time:
@@ -148,3 +148,19 @@ def _turning(health: Health, answers: list[bool]) -> Iterator[asyncio.AbstractEv
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+def test_who_waits_for_another_process_is_alive_and_after_a_while_not_ready() -> None:
+    now = 0.0
+    health = Health(lambda: now)
+    health.there("reader")
+    with health.awaiting("database"):
+        now = PATIENCE_SECONDS
+        just_in_time = health.waiting()
+        now += 75.0
+        late, hung = health.waiting(), health.hung()
+
+    assert just_in_time == {}
+    assert late == {"database": f"no answer for {PATIENCE_SECONDS + 75:.0f} s"}
+    assert hung == {}
+    assert health.waiting() == {}, "it has answered"

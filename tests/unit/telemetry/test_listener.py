@@ -142,3 +142,53 @@ def test_a_process_has_its_own_series_and_no_others(process: str) -> None:
 
 def test_answers_are_json_on_one_line(process: Process) -> None:
     assert json.loads(process.get("/readyz").content.removesuffix(b"\n")) == process.get("/readyz").json()
+
+
+def test_methods_that_change_nothing_here_are_refused_and_a_head_has_no_body(process: Process) -> None:
+    with httpx2.Client(trust_env=False, base_url=f"http://{HOST}:{process.listener.port}") as client:
+        posted, head = client.post("/healthz"), client.head("/healthz")
+
+    assert (posted.status_code, posted.headers["allow"]) == (405, "GET, HEAD")
+    assert (head.status_code, head.content) == (200, b"")
+
+
+def test_an_accept_that_cannot_be_read_is_answered_as_none(process: Process) -> None:
+    """prometheus-client 0.26 raises TypeError for a version of OpenMetrics that is no number."""
+    with httpx2.Client(trust_env=False) as client:
+        told = client.get(
+            f"http://{HOST}:{process.listener.port}/metrics",
+            headers={"Accept": "application/openmetrics-text; version=x.y"},
+        )
+
+    assert told.status_code == 200
+    assert "huitou_healthy" in told.text
+
+
+def test_who_sends_too_slowly_is_cut_off_and_who_comes_in_crowds_is_hung_up_on(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "REQUEST_SECONDS", 0.6)
+    place = (HOST, process.listener.port)
+    slow = [socket.create_connection(place) for _ in range(subject.MOST_REQUESTS)]
+    for each in slow:
+        each.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
+        each.settimeout(5)
+    until = time.monotonic() + 5
+    crowded = b"?"
+    while crowded and time.monotonic() < until:  # until all the slow ones have their thread
+        with socket.create_connection(place) as one:
+            one.settimeout(0.05)
+            one.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            try:
+                crowded = one.recv(100)
+            except TimeoutError:
+                crowded = b"?"
+            except ConnectionResetError:
+                crowded = b""
+    cut = [each.recv(1000) for each in slow]
+    for each in slow:
+        each.close()
+
+    assert crowded == b""
+    assert cut == [b""] * subject.MOST_REQUESTS
+    assert process.get("/healthz").status_code == 200
