@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 
 from deploy.stack.keys import Secrets, ensure
+from tests.bench.versus.adapters import LAUNCH
 from tests.bench.versus.builds import environment
 
-LAUNCH = Path(__file__).with_name("launch.py")
 START_WITHIN = 180.0
 STOP_WITHIN = 60.0
 
@@ -71,7 +71,7 @@ async def older(
 ) -> AsyncIterator[Older]:
     """The stack of the build at `root`, stopped in order at the end; RuntimeError if it does not get up or down."""
     file = directory / "env"
-    words = (str(directory), str(cache), ",".join(services), msgspec.json.encode(told).decode())
+    words = (str(directory), str(cache), ",".join(services), "1", msgspec.json.encode(told).decode())
     process = await asyncio.create_subprocess_exec(
         str(_python(root)), str(LAUNCH), *words, cwd=root, env=environment(), stdin=DEVNULL
     )

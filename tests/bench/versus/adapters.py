@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 
 DRIVER = Path(__file__).with_name("driver_c3b6706.py")
+LAUNCH = Path(__file__).with_name("launch.py")
+"""Starts a build's own stack; runs in the build's interpreter."""
 RUN = "versus-stack"
 """Folder below the build's .local/ that holds data, logs and secrets of its stack."""
 EMPTY = "import sys, pathlib; from deploy.stack.stack import emptied; emptied(pathlib.Path(sys.argv[1]))"
@@ -19,8 +21,8 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True):
     """Package of its bench."""
     in_process: tuple[str, ...]
     """Reads a folder named by the next argument and a line per repetition, prints JSON (tests/bench/repeat.py)."""
-    stack: tuple[str, ...] = ("-m", "deploy.stack", "up")
-    """Starts the services named by HUITOU_SERVICES below .local/HUITOU_RUN, and stops them on SIGTERM."""
+    stack: tuple[str, ...] = (str(LAUNCH),)
+    """Starts the services named by its arguments, and stops them on SIGTERM."""
     empty: tuple[str, ...] = ("-c", EMPTY)
     """Removes what a stack left in the folder named by the next argument."""
     told: str = "env"

@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 
 from deploy.stack.supervisor import Service, StartError, Supervisor
-from shared import clock
 from shared.private_files import read_private
 from tests.bench.versus.adapters import RUN, Adapter, adapter
 from tests.bench.versus.builds import HOME, Build, environment
@@ -19,10 +18,6 @@ from tests.bench.versus.processes import Processes
 START_WITHIN = 180.0
 """Seconds; the first start of all fetches the broker's jars."""
 STOP_WITHIN = 60.0
-STEADY_SECONDS = 2.0
-"""A launcher that lives so long after it has written its addresses has shown its screen, too."""
-ATTEMPTS = 3
-"""A launcher of c3b6706 may end when its broker still loads its groups (GroupLoadInProgressError) on a busy machine."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,14 +87,7 @@ async def supervisor() -> AsyncIterator[Supervisor]:
 async def running(over: Supervisor, build: Build, terms: Terms) -> AsyncIterator[Running]:
     """A fresh stack, stopped at the end; StartError if it does not get there."""
     known, name = adapter(build.root), f"stack-{build.arm}"
-    for left in reversed(range(ATTEMPTS)):
-        try:
-            await _launch(over, build, terms, known, name)
-            break
-        except StartError:
-            await over.stop_one(name)
-            if not left:
-                raise
+    await _launch(over, build, terms, known, name)
     try:
         launcher = over.pid(name)
         if launcher is None:
@@ -114,20 +102,14 @@ async def _launch(over: Supervisor, build: Build, terms: Terms, known: Adapter, 
     await over.run(Service(name=f"empty-{build.arm}", argv=(python, *known.empty, str(directory)), cwd=build.root))
     file = directory / known.told
 
-    async def steady() -> bool:
-        return file.exists() and clock.now_ms() / 1000 - file.stat().st_mtime > STEADY_SECONDS
+    async def told() -> bool:
+        return file.exists()
 
-    env = {
-        "HUITOU_RUN": RUN,
-        "HUITOU_SERVICES": ",".join(terms.services),
-        "HUITOU_SCENARIO": str(int(terms.scenario)),
-        "HUITOU_CACHE": str(terms.cache.expanduser()),
-    }
+    services, scenario = ",".join(terms.services), str(int(terms.scenario))
     service = Service(
         name=name,
-        argv=(python, *known.stack),
-        env=env,
-        ready=steady,
+        argv=(python, *known.stack, str(directory), str(terms.cache.expanduser()), services, scenario, "{}"),
+        ready=told,
         ready_within=START_WITHIN,
         restart=False,
         stop_within=STOP_WITHIN,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.versus.adapters import DRIVER, adapter
+from tests.bench.versus.adapters import DRIVER, LAUNCH, adapter
 from tests.bench.versus.builds import ROOT
 
 
@@ -37,7 +37,9 @@ def test_a_tree_from_before_that_command_is_driven_by_our_driver(tmp_path: Path)
 def test_this_tree_has_an_adapter_and_its_commands_are_there() -> None:
     found = adapter(ROOT)
 
-    for module in (found.in_process[1], found.job[1], found.stack[1]):
+    assert found.stack == (str(LAUNCH),)
+    assert LAUNCH.exists()
+    for module in (found.in_process[1], found.job[1]):
         place = ROOT.joinpath(*module.split("."))
         assert place.with_suffix(".py").exists() or (place / "__main__.py").exists(), module
 
