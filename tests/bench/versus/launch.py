@@ -20,7 +20,7 @@ async def main(directory: str, cache: str, services: str, scenario: str, environ
     sys.path.insert(0, str(Path.cwd()))
     stack = import_module("deploy.stack.stack").Stack(
         directory=Path(directory),
-        services=tuple(services.split(",")),
+        services=tuple(name for name in services.split(",") if name),
         scenario=bool(int(scenario)),
         env=json.loads(environment),
         cache=Path(cache),
