@@ -92,14 +92,14 @@ class ReaderLag:
             part.waiting = max(0, part.waiting - (taken - part.next))
             part.next, part.since = taken, records[-1].timestamp
 
-    def look(self, end_of: Callable[[Place], int | None]) -> None:
+    def look(self, end_of: Callable[[Place], int | None]) -> bool:
         """Compare with the ends that the last fetches brought; None: no fetch has answered, or the partition is gone.
 
-        A call within LOOK_EVERY_MS of the last look does nothing.
+        A call within LOOK_EVERY_MS of the last look does nothing and returns False.
         """
         now = self._now()
         if 0 <= now - self._looked < LOOK_EVERY_MS:
-            return
+            return False
         self._looked = now
         for place, part in self._parts.items():
             end = end_of(place)
@@ -107,6 +107,7 @@ class ReaderLag:
                 part.waiting = max(0, end - part.next)
                 if not part.waiting:
                     part.since = now
+        return True
 
     def _show(self, place: Place, part: _Part) -> None:
         ticks = self._live and place[0] in TICKED

@@ -1,10 +1,13 @@
-"""What a host tells of itself for health and metrics; counts by batches, never inside a fold."""
+"""What a host tells of itself for health and metrics; counts by batches, never inside a fold.
+
+A batch may hold one record, so it only adds to plain numbers; once a second they go to the meters.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import msgspec
@@ -47,6 +50,12 @@ class Watch:
         self._batch = meters.histogram("huitou_batch_seconds")
         self._assigned = meters.gauge("huitou_assigned_partitions")
 
+        self._took = [0, 0, 0]
+        """Records, ticks and poison since the meters were told."""
+        self._seconds: list[float] = []
+        self._left: Counter[str] = Counter()
+        """Topic → records that the broker has taken since."""
+
     def owns(self, owned: Callable[[], int], balance: Callable[[], int]) -> None:
         """Where the number of owned partitions and their balance can be asked, from the listener's thread."""
         self._meters.gauge("huitou_owned_partitions").set_function(owned)
@@ -84,24 +93,40 @@ class Watch:
         """The turn recovers partitions, which takes what it takes."""
         self.health.unbounded(TURN)
 
-    @contextmanager
-    def batch(self, counts: Counts) -> Iterator[None]:
+    def batch(self, counts: Counts) -> AbstractContextManager[None]:
         """What is taken inside counts, with the time that it takes; a failing batch ends the process and counts nothing."""
-        began, records, ticks, poison = clock.monotonic(), counts.records, counts.ticks, counts.poison
-        yield
-        self._batch.observe(clock.monotonic() - began)
-        self._records.inc(counts.records - records)
-        self._ticks.inc(counts.ticks - ticks)
-        if counts.poison != poison:
-            self._poison.inc(counts.poison - poison)
+        return _Batch(self, counts) if self._seen else _UNSEEN
+
+    def counted(self, seconds: float, records: int, ticks: int, poison: int) -> None:
+        """A batch was taken."""
+        self._seconds.append(seconds)
+        took = self._took
+        took[0] += records
+        took[1] += ticks
+        took[2] += poison
+
+    def tell(self) -> None:
+        """Give the meters what was counted since the last call."""
+        for seconds in self._seconds:
+            self._batch.observe(seconds)
+        self._seconds.clear()
+        for counter, number in zip((self._records, self._ticks, self._poison), self._took, strict=True):
+            if number:
+                counter.inc(number)
+        self._took = [0, 0, 0]
+        for topic, number in self._left.items():
+            self._sent.labels(topic).inc(number)
+        self._left.clear()
 
     def sent(self, topic: str, records: Sequence[Emit]) -> None:
         """The broker has these."""
         self.health.progress(TURN)
-        self._sent.labels(topic).inc(len(records))
+        if not self._seen:
+            return
+        self._left[topic] += len(records)
         if topic == DEAD_LETTERS.name:
             self._letters.inc(len(records))
-        elif topic == OUTREACH_DECISIONS.name and self._seen:
+        elif topic == OUTREACH_DECISIONS.name:
             self._count(records)
 
     def turned(self, fetched: Mapping[TopicPartition, Sequence[Fetched]], end_of: Callable[[Any], int | None]) -> None:
@@ -110,10 +135,34 @@ class Watch:
             return
         for place, records in fetched.items():
             self._lag.took((place.topic, place.partition), records)
-        self._lag.look(lambda place: end_of(TopicPartition(*place)))
+        if self._lag.look(lambda place: end_of(TopicPartition(*place))):
+            self.tell()
 
     def _count(self, records: Sequence[Emit]) -> None:
         decisions = self._meters.counter("huitou_decisions_total")
         found = Counter((one.verdict, one.reason) for one in (_decided(record.value) for record in records))
         for (verdict, reason), number in found.items():
             decisions.labels(verdict, reason).inc(number)
+
+
+class _Batch(AbstractContextManager[None]):
+    """One batch under way; several of a host may be."""
+
+    __slots__ = ("_before", "_began", "_counts", "_watch")
+
+    def __init__(self, watch: Watch, counts: Counts) -> None:
+        self._watch, self._counts = watch, counts
+
+    def __enter__(self) -> None:
+        counts = self._counts
+        self._before = counts.records, counts.ticks, counts.poison
+        self._began = clock.monotonic()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            counts, (records, ticks, poison) = self._counts, self._before
+            seconds = clock.monotonic() - self._began
+            self._watch.counted(seconds, counts.records - records, counts.ticks - ticks, counts.poison - poison)
+
+
+_UNSEEN: AbstractContextManager[None] = nullcontext()

@@ -83,6 +83,7 @@ def test_a_batch_counts_what_was_taken_in_it(seen: Seen) -> None:
         counts.records += 7
         counts.ticks += 2
         counts.poison += 3
+    seen.watch.tell()
 
     assert seen("huitou_input_records_total", topic=TOPIC) == 7
     assert seen("huitou_input_ticks_total", topic=TOPIC) == 2
@@ -100,6 +101,7 @@ def test_a_batch_that_fails_counts_nothing(seen: Seen) -> None:
 
     with pytest.raises(ZeroDivisionError):
         fail()
+    seen.watch.tell()
     assert seen("huitou_input_records_total", topic=TOPIC) == 0
     assert seen("huitou_batch_seconds_count") == 0
 
@@ -133,6 +135,7 @@ async def test_what_leaves_is_counted_once_the_broker_has_it(seen: Seen) -> None
     broker.refuses = True
     with pytest.raises(ConnectionError):
         await sink.send(OUTREACH_DECISIONS.name, 0, decisions)
+    seen.watch.tell()
 
     assert seen("huitou_decisions_total", verdict="send", reason="sent") == 1
     assert seen("huitou_decisions_total", verdict="skip", reason="consent") == 2
@@ -148,6 +151,17 @@ def test_lag_is_what_is_behind_the_folded_records(seen: Seen) -> None:
     assert seen("huitou_lag_records", topic=TOPIC, partition="4") == 8
     seen.watch.joins("being assigned anew")
     assert seen("huitou_lag_records", topic=TOPIC, partition="4") is None
+
+
+def test_what_was_counted_is_told_with_the_look_at_the_ends(seen: Seen) -> None:
+    counts = Counts()
+    for _ in range(2):
+        with seen.watch.batch(counts):
+            counts.records += 5
+    before = seen("huitou_input_records_total", topic=TOPIC)
+    seen.watch.turned({}, lambda _: None)
+
+    assert (before, seen("huitou_input_records_total", topic=TOPIC), seen("huitou_batch_seconds_count")) == (0, 10, 2)
 
 
 def test_balance_and_owned_partitions_are_asked_when_they_are_read(seen: Seen) -> None:
