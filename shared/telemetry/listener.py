@@ -128,22 +128,25 @@ class _Server(ThreadingWSGIServer):
         try:
             return super().get_request()
         except OSError:
-            time.sleep(
-                REFUSED_SECONDS
-            )  # the connection stays in the queue: without a pause this would turn for nothing
+            # The connection stays in the queue: without a pause this would turn for nothing.
+            time.sleep(REFUSED_SECONDS)
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if self._slots.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
+        if not self._slots.acquire(blocking=False):
             self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread could be started
+            self._slots.release()
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         cut = threading.Timer(REQUEST_SECONDS, _cut, (request,))
         cut.daemon = True
-        cut.start()
         try:
+            cut.start()
             super().process_request_thread(request, client_address)
         finally:
             cut.cancel()

@@ -23,7 +23,7 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
     """Of customer-events-v1."""
     customers: int
     merged: int
-    """Ids whose state went to a stronger id."""
+    """Ids that were handed over to another id and are redirects now."""
     waiting: int
     """Candidates that wait for their instant."""
     unsent: int
