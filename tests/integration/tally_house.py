@@ -9,7 +9,7 @@ import random
 import secrets
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,15 @@ async def series(port: int) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for sample in (sample for family in families for sample in family.samples):
         found.setdefault(sample.name, []).append(sample.value)
+    return found
+
+
+async def series_once(port: int, settled: Callable[[dict[str, list[float]]], bool]) -> dict[str, list[float]]:
+    """The worker's series as soon as they are `settled`, or as they are after ten seconds: meters are told once a second."""
+    for _ in range(100):
+        if settled(found := await series(port)):
+            break
+        await asyncio.sleep(0.1)
     return found
 
 

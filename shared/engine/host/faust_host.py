@@ -26,6 +26,7 @@ from shared.engine.host.rounds import Rounds
 from shared.engine.recovery.cluster import KafkaCluster
 from shared.engine.state.outgoing import Seal
 from shared.log import Log
+from shared.telemetry.lag import LOOK_EVERY_MS
 from shared.telemetry.telemetry import Telemetry
 
 LINGER_SECONDS = 0.01
@@ -78,6 +79,7 @@ class FaustHost:
         self._watch = self.rounds.watch
         self._met: set[int] = set()
         self._sought: dict[int, float] = {}
+        self._at_rest: asyncio.Task[None] | None = None
         self.app = _App(self.rounds.group, **_options(settings))
         self.app.on_partitions_revoked.connect(self._revoked)
         self.app.on_partitions_assigned.connect(self._given)
@@ -101,10 +103,17 @@ class FaustHost:
         await _or_die(self.rounds.start())
         self.app.on_before_shutdown.connect(self._shut_down)
         self.rounds.log.info("started", group=self.rounds.group, input=self.rounds.input, host="faust")
+        self._at_rest = asyncio.create_task(self._look())
         events: AsyncIterator[Sequence[Any]] = stream.take_events(MAX_RECORDS, within=LINGER_SECONDS)
         async for taken in events:
             with self._watch.turn():
                 await _or_die(self._round([event.message for event in taken]))
+
+    async def _look(self) -> None:
+        """Faust calls for records alone, so the last of them would reach the meters with the next one."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_MS / 1000)
+            self._watch.turned({}, self._end)
 
     async def _round(self, messages: Sequence[Any]) -> None:
         """Emit and persist everything: what returns from here Faust may commit at any time."""
@@ -179,6 +188,8 @@ class FaustHost:
 
     async def _shut_down(self, app: Any, **_: Any) -> None:
         """Sent when the round in hand is done and committed."""
+        if self._at_rest:
+            self._at_rest.cancel()
         await self.rounds.stop()
         self.rounds.log.info("stopped", group=self.rounds.group)
 
