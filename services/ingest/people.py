@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,7 @@ from services.ingest.identifiers import (
 )
 from shared.contract.facts import ConsentSet, Fact
 from shared.ids import is_protected
+from shared.instants import parse_instant
 from shared.shop import Shop
 
 CHANNELS: Final = ("sms", "email", "wecom", "staff_task", "all")
@@ -142,9 +143,18 @@ def kept_traits(traits: Fields, person: Person) -> dict[str, Any]:
     return values
 
 
-def consents(given: Fields) -> list[tuple[str, str, bool]]:
-    """(channel, purpose, granted) of `{"sms": true}` (marketing) or `{"sms": {"service": true}}`."""
-    found: list[tuple[str, str, bool]] = []
+class Word(NamedTuple):
+    """What is said on one consent; a grant without `granted_at` may be a stored one that is told again."""
+
+    channel: str
+    purpose: str
+    granted: bool
+    granted_at: int | None = None
+
+
+def consents(given: Fields) -> list[Word]:
+    """`{"sms": true}` (marketing), `{"sms": {"service": true}}`, `{"sms": {"marketing": {"granted": true, "granted_at": "…"}}}`."""
+    found: list[Word] = []
     for channel, value in given.rest().items():
         if channel not in CHANNELS:
             raise given.refuse("*", f"must be one of {', '.join(CHANNELS)}")
@@ -152,13 +162,34 @@ def consents(given: Fields) -> list[tuple[str, str, bool]]:
         for purpose, granted in purposes.items():
             if purpose not in PURPOSES:
                 raise given.refuse(f"{channel}.*", f"must be one of {', '.join(PURPOSES)}")
-            if not isinstance(granted, bool):
-                raise given.refuse(f"{channel}.{purpose}", "must be true or false")
-            found.append((channel, purpose, granted))
+            found.append(_word(given, channel, purpose, granted))
     return found
 
 
-def consent_facts(found: list[tuple[str, str, bool]], like: Fact) -> list[ConsentSet]:
+def _word(given: Fields, channel: str, purpose: str, said: Any) -> Word:
+    path, dated = f"{channel}.{purpose}", said if isinstance(said, dict) else {"granted": said}
+    if not isinstance(dated.get("granted"), bool):
+        raise given.refuse(path, "must be true or false, or an object of `granted` and `granted_at`")
+    if strange := dated.keys() - {"granted", "granted_at"}:
+        raise given.refuse(f"{path}.{min(strange)}", "is unknown; `granted` and `granted_at` are known")
+    told = dated.get("granted_at")
+    if told is None or not dated["granted"]:
+        return Word(channel, purpose, dated["granted"])
+    try:
+        return Word(channel, purpose, granted=True, granted_at=granted_instant(told, "granted_at"))
+    except EventRefusedError as error:
+        raise given.refuse(f"{path}.granted_at", error.reason) from None
+
+
+def granted_instant(value: object, path: str) -> int:
+    """The grant's own instant, ms; EventRefusedError names `path`."""
+    try:
+        return parse_instant(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise EventRefusedError(path, str(error)) from None
+
+
+def consent_facts(found: list[Word], like: Fact) -> list[ConsentSet]:
     """One fact per consent, with ids of their own that follow from the event's."""
     return [
         msgspec.convert(
@@ -170,10 +201,11 @@ def consent_facts(found: list[tuple[str, str, bool]], like: Fact) -> list[Consen
                 "channel": channel,
                 "purpose": purpose,
                 "granted": granted,
+                "granted_at": granted_at,
             },
             ConsentSet,
         )
-        for channel, purpose, granted in found
+        for channel, purpose, granted, granted_at in found
     ]
 
 

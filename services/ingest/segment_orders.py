@@ -60,12 +60,23 @@ def refunded(envelope: Envelope, properties: Fields) -> Fact:
         order_id=properties.text("order_id", "orderId", default=""),
         amount=properties.amount("refund_amount", "amount", "total", exponent=envelope.desk.shop.exponent),
         currency=_currency(envelope, properties),
+        version=_version(properties, 1),
     )
 
 
 def cancelled(envelope: Envelope, properties: Fields) -> Fact:
-    """The order never counted."""
-    return OrderCancelled(**envelope.common, order_id=properties.text("order_id", "orderId"))
+    """Without a version the order never counted; with one, what was placed up to it."""
+    version = _version(properties, 0) or None
+    return OrderCancelled(**envelope.common, order_id=properties.text("order_id", "orderId"), version=version)
+
+
+def _version(properties: Fields, default: int) -> int:
+    """What else stands there, such as an app's version, says nothing of the order."""
+    told = properties.rest()
+    for name in ("version", "order_version"):
+        if type(number := told.get(name)) is int and 1 <= number <= LATEST_VERSION:
+            return properties.integer(name, least=1)
+    return default
 
 
 def shipped(envelope: Envelope, properties: Fields) -> Fact:

@@ -11,7 +11,7 @@ from services.ingest import typed_shapes as given
 from services.ingest.cutting import cut, masked
 from services.ingest.fields import EventRefusedError, Fields, as_day
 from services.ingest.money import minor_units
-from services.ingest.people import Desk, Person, kept_traits
+from services.ingest.people import Desk, Person, granted_instant, kept_traits
 from shared.contract import facts as events
 
 _ELSEWHERE: Final = ("shop_id", "channel", "guide_id", "member_level")
@@ -70,12 +70,17 @@ def _order(event: given.OrderPlaced, slip: Slip) -> events.Fact:
 def _refund(event: given.OrderRefunded, slip: Slip) -> events.Fact:
     amount, currency = _amount("amount", event.amount, slip.desk), _currency(event.currency, slip.desk)
     return events.OrderRefunded(
-        **slip.common, refund_id=event.refund_id, order_id=event.order_id, amount=amount, currency=currency
+        **slip.common,
+        refund_id=event.refund_id,
+        order_id=event.order_id,
+        amount=amount,
+        currency=currency,
+        version=event.version,
     )
 
 
 def _cancelled(event: given.OrderCancelled, slip: Slip) -> events.Fact:
-    return events.OrderCancelled(**slip.common, order_id=event.order_id)
+    return events.OrderCancelled(**slip.common, order_id=event.order_id, version=event.version)
 
 
 def _product(event: given.ProductViewed, slip: Slip) -> events.Fact:
@@ -149,6 +154,10 @@ def _tags(event: given.TagsSet, slip: Slip) -> events.Fact:
 
 
 def _consent(event: given.ConsentSet, slip: Slip) -> events.Fact:
+    """Such an event is told when it happens, so a grant without an instant of its own is as of the event."""
+    granted_at = None
+    if event.granted:
+        granted_at = slip.common["at"] if event.granted_at is None else granted_instant(event.granted_at, "granted_at")
     return events.ConsentSet(
         **slip.common,
         channel=event.channel,
@@ -157,6 +166,7 @@ def _consent(event: given.ConsentSet, slip: Slip) -> events.Fact:
         proof=slip.free(event.proof),
         text_version=slip.free(event.text_version),
         operator=slip.free(event.operator),
+        granted_at=granted_at,
     )
 
 

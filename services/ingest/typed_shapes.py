@@ -17,6 +17,7 @@ Day = Annotated[
     str, Meta(pattern=r"^\d{4}-\d\d-\d\d\Z", extra_json_schema={"format": "date", "pattern": "^[0-9-]{10}$"})
 ]
 Instant = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Version = Annotated[int, Meta(ge=1, le=2**53)]
 Amount = Annotated[
     Any,
     Meta(
@@ -82,7 +83,7 @@ class OrderPlaced(Placed, frozen=True, kw_only=True, tag="order.placed"):
     order_id: Text
     amount: Amount
     currency: str = ""
-    version: Annotated[int, Meta(ge=1, le=2**53)] = 1
+    version: Version = 1
     kind: Literal["first", "repeat", "renewal", "upsell", ""] = ""
     discount: Amount = 0
     coupon: Optional = ""
@@ -90,18 +91,20 @@ class OrderPlaced(Placed, frozen=True, kw_only=True, tag="order.placed"):
 
 
 class OrderRefunded(Placed, frozen=True, kw_only=True, tag="order.refunded"):
-    """Without `order_id` it lowers the amount on its own day."""
+    """Without `order_id` it lowers the amount on its own day. From behaviour 4 on a higher `version` replaces the refund, one of amount 0 takes it away."""
 
     refund_id: Text
     amount: Amount
     currency: str = ""
     order_id: Optional = ""
+    version: Version = 1
 
 
 class OrderCancelled(Placed, frozen=True, kw_only=True, tag="order.cancelled"):
-    """The order counts no more."""
+    """The order counts no more. With a `version`, from behaviour 4 on, a higher version of the order counts again."""
 
     order_id: Text
+    version: Version | None = None
 
 
 class ProductViewed(Placed, frozen=True, kw_only=True, tag="product.viewed"):
@@ -211,6 +214,8 @@ class ConsentSet(_Event, frozen=True, kw_only=True, tag="consent.set"):
     text_version: Optional = ""
     operator: Optional = ""
     """Staff id."""
+    granted_at: Instant | None = None
+    """When it was granted, where that was before `at`. After a refusal only a later grant counts (behaviour 4)."""
 
 
 class MessageReported(_Event, frozen=True, kw_only=True, tag="message.reported"):

@@ -8,8 +8,9 @@ from typing import TypeVar
 import msgspec
 
 from services.profile import orders
+from services.profile.consents import since
+from services.profile.ranks import COMMUTATIVE
 from services.profile.state import Book, Contact, State, Tag, Trait
-from shared.contract.bundles import Consent
 from shared.contract.codec import cloud_event
 from shared.contract.contact_points import CONTACT_FIELDS
 from shared.contract.partitioner import partition_of
@@ -18,7 +19,7 @@ from shared.engine.fold.fold import Output
 from shared.ids import derived_id
 
 SOURCE = "huitou/profile"
-Dated = TypeVar("Dated", Trait, Tag, Consent, Contact)
+Dated = TypeVar("Dated", Trait, Tag, Contact)
 
 
 def reach_of(at: int, *, now: int, tolerance: int) -> int:
@@ -26,10 +27,15 @@ def reach_of(at: int, *, now: int, tolerance: int) -> int:
     return max(at, min(now, at + tolerance))
 
 
-def remaining(state: State, until: int, *, now: int, open_limit: int = orders.OPEN_LIMIT) -> State:
-    """The state without what happened up to `until`; nothing but ids where that is everything (`now` is not above it)."""
+def remaining(state: State, until: int, *, now: int, open_limit: int = orders.OPEN_LIMIT, behaviour: int = 1) -> State:
+    """The state without what happened up to `until`; nothing but ids where that is everything (`now` is not above it).
+
+    From behaviour 4 on all that it wants is refused up to `until`.
+    """
+    refused = max(state.refused, until if behaviour >= COMMUTATIVE else 0)
     if now <= until:
-        return State(now=state.now, aliases=state.aliases, erased=until)
+        return State(now=state.now, aliases=state.aliases, erased=until, refused=refused)
+    consents, said = since(state, until)
     return msgspec.structs.replace(
         state,
         orders=_later_entries(state.orders, until, open_limit),
@@ -37,7 +43,9 @@ def remaining(state: State, until: int, *, now: int, open_limit: int = orders.OP
         products={},
         traits=_later(state.traits, until),
         others=_later(state.others, until),
-        consents=_later(state.consents, until),
+        consents=consents,
+        said=said,
+        refused=refused,
         contacts=_later(state.contacts, until),
         tags=_later(state.tags, until),
         erased=until,

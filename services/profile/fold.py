@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from services.profile import handover, orders
 from services.profile.erasure import told_again, tombstones
-from services.profile.logic import Where, reach, take
+from services.profile.logic import reach, take
 from services.profile.parts import forgotten, in_part, joined, parts_of, without
 from services.profile.snapshot import exits, next_exit, profile_at
-from services.profile.state import State
+from services.profile.state import State, is_empty
+from services.profile.taking import Where, decided_by
 from shared.contract import codec
 from shared.contract.broadcasts import Standing, Tick
 from shared.contract.bundles import Bundle, ProfileStep, ProfileUpdated
@@ -41,7 +42,7 @@ class ProfileFold:
         self.input = CUSTOMER_EVENTS.name
         self.output: str | None = PROFILE_UPDATES.name
         self.state = State
-        self.schema = 2
+        self.schema = 3
         self.records: Callable[[bytes], Any] = codec.decode_front
         self.bundle: type[Bundle] | None = ProfileUpdated
         self.columns: Mapping[str, Any] = {}
@@ -55,9 +56,9 @@ class ProfileFold:
         return State()
 
     def upgrade(self, schema: int, body: bytes) -> State:
-        """Version 1 knew no erasure, no tags and no parts: what it lacks has its default. ValueError for one not known."""
-        if schema != 1:
-            raise ValueError(f"schema: version {schema} of the profile state is not known here, only 1 and 2 are")
+        """What an older version lacks has its default: 1 erasure, tags and parts, 2 what came with behaviour 4. ValueError for one not known."""
+        if schema not in (1, 2):
+            raise ValueError(f"schema: version {schema} of the profile state is not known here, only 1, 2 and 3 are")
         return _decode(body)
 
     def on_record(self, state: State, record: CustomerFact, context: Context) -> Outcome[State] | None:
@@ -72,14 +73,17 @@ class ProfileFold:
             context.clock,
             self._tolerance,
             forwarded=alias if alias != context.key else "",
+            behaviour=max(context.behaviour, state.behaviour),
         )
         taken = take(state, record, where)
         parts = _parts(state, None if taken is None else taken.state, record, where, key=context.key, now=now)
         if taken is None and parts == state.parts:
             return self._untaken(state, record, at, alias)
         if taken is None:  # of the person known, but it is the first under this id
-            return self._outcome(_replace(state, parts=parts), [])
-        kept = reach(taken.state, record, alias=alias, now=now)
+            return self._outcome(_replace(state, parts=parts, behaviour=decided_by(where, state)), [])
+        kept = reach(taken.state, record, where=where, now=now)
+        if kept.behaviour != (behaviour := decided_by(where, state)):
+            kept = _replace(kept, behaviour=behaviour)
         if parts is not state.parts:
             kept = _replace(kept, parts=parts)
         if taken.happened is None:  # remembered only: no timer is taken, no step is made
@@ -111,26 +115,29 @@ class ProfileFold:
         """One step with cause `merge`, after what left the window before it."""
         schema, body = fragment[0], fragment[1:]
         theirs = _decode(body) if schema == self.schema else self.upgrade(schema, body)
-        merged = handover.merge(state, theirs, open_limit=self._open_limit)
+        behaviour = max(context.behaviour, state.behaviour, theirs.behaviour)
+        how: Any = {"open_limit": self._open_limit, "behaviour": behaviour}
+        merged = handover.merge(state, theirs, **how)
         now = max(context.clock, merged.now)
         until = merged.erased
         ours, others = (
-            parts if half.erased == until else forgotten(parts, until, now=half.now, open_limit=self._open_limit)
+            parts if half.erased == until else forgotten(parts, until, now=half.now, **how)
             for half, parts in (
                 (state, parts_of(state, context.key)),
                 (theirs, parts_of(theirs, context.alias or context.key)),
             )
         )
-        parts = joined(ours, others, key=context.key, open_limit=self._open_limit)
+        parts = joined(ours, others, key=context.key, **how)
         after = _replace(merged, now=now, parts=parts)
         profile = profile_at(after, now, self._window, key=context.key)
         step = ProfileStep(at=now, cause="merge", profile=profile)
         gone = [out for half in (state, theirs) if half.erased < until for out in self._gone(half, after, context)]
         return self._outcome(after, [*exits(state, now - 1, self._window, key=context.key), step], tuple(gone))
 
-    def split(self, state: State, aliases: frozenset[str], record: Any) -> tuple[State, bytes]:
+    def split(self, state: State, aliases: frozenset[str], record: Any, context: Context) -> tuple[State, bytes]:
         """As if nothing had ever come under these ids here, and nothing but that there."""
-        kept, given = without(state, aliases, open_limit=self._open_limit)
+        behaviour = max(context.behaviour, state.behaviour)
+        kept, given = without(state, aliases, open_limit=self._open_limit, behaviour=behaviour)
         return kept, bytes([self.schema]) + _encode(given)
 
     def adopt(self, broadcast: Standing, clock: int) -> None:
@@ -163,7 +170,7 @@ class ProfileFold:
     @staticmethod
     def _gone(part: State, after: State, context: Context) -> tuple[Output, ...]:
         """The addresses of one half of a person whose other half was erased; where nothing comes there are none."""
-        return () if part == State(now=part.now) else tombstones(part, after, context.key, context.alias)
+        return () if is_empty(part) else tombstones(part, after, context.key, context.alias)
 
     def _untaken(self, state: State, record: CustomerFact, at: int, alias: str) -> Outcome[State] | None:
         """Nothing changes; but an address that came once more from before the erasure goes again."""
@@ -184,11 +191,11 @@ def _parts(
         return state.parts
     if after is not None and type(record) is CustomerErased:
         before = max(where.now, state.now)
-        return forgotten(state.parts, after.erased, now=before, open_limit=where.open_limit)
+        return forgotten(state.parts, after.erased, now=before, open_limit=where.open_limit, behaviour=where.behaviour)
     return in_part(state, where.alias, key, lambda part: _in_part(part, record, where, now))
 
 
 def _in_part(part: State, record: CustomerFact, where: Where, now: int) -> State:
     """The part of one id with a fact; the same where it was known there."""
     taken = take(part, record, where)
-    return part if taken is None else _replace(reach(taken.state, record, alias=where.alias, now=now), now=now)
+    return part if taken is None else _replace(reach(taken.state, record, where=where, now=now), now=now)

@@ -2,29 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import zip_longest
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from services.profile import browsing, orders, refunds
+from services.profile import browsing, consents, orders, ranks, refunds, united
 from services.profile.erasure import remaining
 from services.profile.logic import RING
 from services.profile.packed import contains, digest, split
+from services.profile.ranks import COMMUTATIVE
 from services.profile.state import Book, Contact, State, Tag, Trait
+from services.profile.united import Bought
 from shared.contract.bundles import Consent
 
 Dated = TypeVar("Dated", Trait, Tag, Consent, Contact)
+Kept = TypeVar("Kept")
 
 
-def merge(ours: State, theirs: State, *, open_limit: int = orders.OPEN_LIMIT) -> State:
+def merge(ours: State, theirs: State, *, open_limit: int = orders.OPEN_LIMIT, behaviour: int = 1) -> State:
     """Our state with theirs taken over: orders and refunds as one state would hold them.
 
-    Of values with one instant theirs, which came later, wins. What one of them was erased of, the other loses as well.
+    Of values with one instant the one of the larger rank holds, below behaviour 4 theirs, which came later.
+    What one of them was erased of, the other loses as well.
     """
     until = max(ours.erased, theirs.erased)
     ours, theirs = (
-        part if part.erased == until else remaining(part, until, now=part.now, open_limit=open_limit)
+        part
+        if part.erased == until
+        else remaining(part, until, now=part.now, open_limit=open_limit, behaviour=behaviour)
         for part in (ours, theirs)
     )
+    statuses = ours.messages | theirs.messages
+    bought = (_first_told if behaviour < COMMUTATIVE else united.bought)(ours, theirs, open_limit)
+    return State(
+        now=max(ours.now, theirs.now),
+        ring=_ring(ours.ring, theirs.ring),
+        products=browsing.merge(ours.products, theirs.products),
+        messages={status: ours.messages.get(status, 0) + theirs.messages.get(status, 0) for status in statuses},
+        erased=until,
+        refused=refused_of(until, behaviour, ours, theirs),
+        behaviour=max(ours.behaviour, theirs.behaviour, behaviour if behaviour >= COMMUTATIVE else 0),
+        **bought._asdict(),
+        **_values(ours, theirs, behaviour),
+    )
+
+
+def refused_of(erased: int, behaviour: int, *halves: State) -> int:
+    """Up to where everything counts as refused of a person who was erased up to `erased`."""
+    return max(erased if behaviour >= COMMUTATIVE else 0, *(half.refused for half in halves))
+
+
+def _values(ours: State, theirs: State, behaviour: int) -> dict[str, Any]:
+    if behaviour < COMMUTATIVE:
+        return {
+            "traits": _latest(ours.traits, theirs.traits),
+            "others": _latest(ours.others, theirs.others),
+            "consents": _latest(ours.consents, theirs.consents),
+            "contacts": _latest(ours.contacts, theirs.contacts),
+            "tags": _latest(ours.tags, theirs.tags),
+        }
+    held, said = consents.merged(ours, theirs)
+    return {
+        "traits": _highest(ours.traits, theirs.traits, ranks.trait_above),
+        "others": _highest(ours.others, theirs.others, ranks.trait_above),
+        "consents": held,
+        "said": said,
+        "contacts": _highest(ours.contacts, theirs.contacts, ranks.contact_above),
+        "tags": _highest(ours.tags, theirs.tags, ranks.tag_above),
+    }
+
+
+def _first_told(ours: State, theirs: State, open_limit: int) -> Bought:
+    """Below behaviour 4: of reports of one version, and of one refund, ours hold."""
     aliases = tuple(dict.fromkeys((*ours.aliases, *theirs.aliases)))
     place = {index: aliases.index(alias) for index, alias in enumerate(theirs.aliases)}
     cancelled = _union(ours.cancelled, theirs.cancelled)
@@ -39,23 +88,12 @@ def merge(ours: State, theirs: State, *, open_limit: int = orders.OPEN_LIMIT) ->
         for entry in found.values()
         if not contains(cancelled, digest(entry.id))
     ]
-    statuses = ours.messages | theirs.messages
-    return State(
-        now=max(ours.now, theirs.now),
+    return Bought(
         aliases=aliases,
         orders=orders.book_of(standing, keep=open_limit),
         returns=orders.book_of(list(returns.values()), keep=open_limit),
         refunds=table,
         cancelled=cancelled,
-        ring=_ring(ours.ring, theirs.ring),
-        products=browsing.merge(ours.products, theirs.products),
-        traits=_latest(ours.traits, theirs.traits),
-        others=_latest(ours.others, theirs.others),
-        consents=_latest(ours.consents, theirs.consents),
-        contacts=_latest(ours.contacts, theirs.contacts),
-        messages={status: ours.messages.get(status, 0) + theirs.messages.get(status, 0) for status in statuses},
-        erased=until,
-        tags=_latest(ours.tags, theirs.tags),
     )
 
 
@@ -91,3 +129,8 @@ def _ring(ours: bytes, theirs: bytes) -> bytes:
 def _latest(ours: dict[str, Dated], theirs: dict[str, Dated]) -> dict[str, Dated]:
     """Per name the value with the larger instant."""
     return ours | {name: value for name, value in theirs.items() if name not in ours or value.at >= ours[name].at}
+
+
+def _highest(ours: dict[str, Kept], theirs: dict[str, Kept], above: Callable[[Kept, Kept], bool]) -> dict[str, Kept]:
+    """Per name the value of the larger rank."""
+    return ours | {name: value for name, value in theirs.items() if name not in ours or above(value, ours[name])}

@@ -21,6 +21,9 @@ ROW: Final = struct.Struct("<8sqqqH")
 EVER: Final = -(2**63)
 """Below every instant."""
 
+TOLD: Final = struct.Struct("<Hq")
+"""Beside a row, what came with behaviour 4: place of the shop (0: unknown), hash of the content (0: unknown): 10 bytes."""
+
 _FIELDS: Final = np.dtype([("id", "<i8"), ("version", "<i8"), ("at", "<i8"), ("net", "<i8"), ("alias", "<u2")])
 _AT, _NET = 16, 24
 _INT: Final = struct.Struct("<q")
@@ -36,6 +39,8 @@ class Entry(NamedTuple):
     net: int
     version: int
     alias: int
+    shop: int = 0
+    content: int = 0
 
 
 class Edge(NamedTuple):
@@ -58,6 +63,8 @@ def place(book: Book, entry: Entry, *, open_limit: int = OPEN_LIMIT) -> Book:
         (*book.versions[:i], entry.version, *book.versions[i:]),
         (*book.aliases[:i], entry.alias, *book.aliases[i:]),
         book.sealed,
+        _grown(book.shops, i, entry.shop, len(ats)),
+        _grown(book.contents, i, entry.content, len(ats)),
     )
     return grown if len(grown.ats) <= open_limit else book_of(entries(grown), keep=open_limit // 2)
 
@@ -66,12 +73,15 @@ def find(book: Book, entry_id: str) -> Entry | None:
     """The entry of this id, open or sealed."""
     if entry_id in book.ids:
         i = book.ids.index(entry_id)
-        return Entry(book.ats[i], entry_id, book.nets[i], book.versions[i], book.aliases[i])
+        told = _at(book.shops, i), _at(book.contents, i)
+        return Entry(book.ats[i], entry_id, book.nets[i], book.versions[i], book.aliases[i], *told)
     start = _sealed_row(book, entry_id)
     if book.sealed is None or start is None:
         return None
     _, version, at, net, alias = ROW.unpack_from(book.sealed.rows, start)
-    return Entry(at, entry_id, net, version, alias)
+    beside = book.sealed.told
+    told = TOLD.unpack_from(beside, start // ROW.size * TOLD.size) if beside else (0, 0)
+    return Entry(at, entry_id, net, version, alias, *told)
 
 
 def remove(book: Book, entry_id: str) -> Book:
@@ -85,6 +95,8 @@ def remove(book: Book, entry_id: str) -> Book:
             book.versions[:i] + book.versions[i + 1 :],
             book.aliases[:i] + book.aliases[i + 1 :],
             book.sealed,
+            book.shops[:i] + book.shops[i + 1 :],
+            book.contents[:i] + book.contents[i + 1 :],
         )
     if book.sealed is None or _sealed_row(book, entry_id) is None:
         return book
@@ -104,6 +116,15 @@ def lower(book: Book, entry_id: str, amount: int) -> Book:
     net: int = _INT.unpack_from(rows, field)[0]
     rows = rows[:field] + _INT.pack(net - amount) + rows[field + _INT.size :]
     return msgspec.structs.replace(book, sealed=msgspec.structs.replace(book.sealed, rows=rows))
+
+
+def named(book: Book, order: bytes) -> str | None:
+    """The id of the entry with this digest."""
+    found = next((entry_id for entry_id in book.ids if digest(entry_id) == order), None)
+    if found is not None or book.sealed is None:
+        return found
+    start = next(offsets(book.sealed.rows, order, width=ROW.size), None)
+    return None if start is None else _decode_ids(book.sealed.ids)[start // ROW.size]
 
 
 def inside(book: Book, after: int) -> tuple[int, int]:
@@ -154,7 +175,8 @@ def last(book: Book) -> Edge | None:
 def entries(book: Book) -> list[Entry]:
     """Everything in the book, sealed first; each part is sorted."""
     sealed = [] if book.sealed is None else _unseal(book.sealed)
-    columns = zip(book.ats, book.ids, book.nets, book.versions, book.aliases, strict=True)
+    shops, contents = (column or (0,) * len(book.ats) for column in (book.shops, book.contents))
+    columns = zip(book.ats, book.ids, book.nets, book.versions, book.aliases, shops, contents, strict=True)
     return sealed + [Entry(*values) for values in columns]
 
 
@@ -170,6 +192,8 @@ def book_of(found: Sequence[Entry], *, keep: int = OPEN_LIMIT) -> Book:
         tuple(entry.version for entry in opened),
         tuple(entry.alias for entry in opened),
         _seal(ordered[:cut]),
+        _known(tuple(entry.shop for entry in opened)),
+        _known(tuple(entry.content for entry in opened)),
     )
 
 
@@ -177,12 +201,31 @@ def _seal(ordered: Sequence[Entry]) -> Sealed | None:
     if not ordered:
         return None
     rows = b"".join(ROW.pack(digest(entry.id), entry.version, entry.at, entry.net, entry.alias) for entry in ordered)
-    return Sealed(rows, _encode_ids([entry.id for entry in ordered]), ordered[0].id, ordered[-1].id)
+    told = b"".join(TOLD.pack(entry.shop, entry.content) for entry in ordered)
+    told = told if any(told) else b""
+    return Sealed(rows, _encode_ids([entry.id for entry in ordered]), ordered[0].id, ordered[-1].id, told)
 
 
 def _unseal(sealed: Sealed) -> list[Entry]:
-    rows = zip(ROW.iter_unpack(sealed.rows), _decode_ids(sealed.ids), strict=True)
-    return [Entry(at, entry_id, net, version, alias) for (_, version, at, net, alias), entry_id in rows]
+    told = TOLD.iter_unpack(sealed.told or bytes(len(sealed.rows) // ROW.size * TOLD.size))
+    rows = zip(ROW.iter_unpack(sealed.rows), _decode_ids(sealed.ids), told, strict=True)
+    return [Entry(at, entry_id, net, version, alias, *more) for (_, version, at, net, alias), entry_id, more in rows]
+
+
+def _at(column: tuple[int, ...], place: int) -> int:
+    return column[place] if column else 0
+
+
+def _grown(column: tuple[int, ...], place: int, value: int, size: int) -> tuple[int, ...]:
+    """The column of `size` values with one more; empty while all of them are 0."""
+    if not column and not value:
+        return column
+    column = column or (0,) * size
+    return (*column[:place], value, *column[place:])
+
+
+def _known(column: tuple[int, ...]) -> tuple[int, ...]:
+    return column if any(column) else ()
 
 
 def _sealed_row(book: Book, entry_id: str) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from services.profile import orders
+from services.profile.consents import in_force
 from services.profile.state import State
 from shared.contract.bundles import Profile, ProfileStep
 from shared.contract.origin import NEVER
@@ -24,7 +25,7 @@ def profile_at(state: State, instant: int, window: int, *, key: str) -> Profile:
         last_order_id=last.id if last else "",
         window_orders=window_orders,
         window_amount=window_amount,
-        consents=state.consents,
+        consents=in_force(state),
         contacts={field: contact.alias for field, contact in state.contacts.items()},
         messages=state.messages,
         ids=tuple(sorted(alias for alias in state.aliases if alias != key)),

@@ -18,6 +18,8 @@ class Sealed(msgspec.Struct, frozen=True, array_like=True):
     """Id of the first row."""
     last: str
     """Id of the last row."""
+    told: bytes = b""
+    """Beside each row shop and content, see orders.TOLD; empty while they are known of none."""
 
 
 class Book(msgspec.Struct, frozen=True, array_like=True):
@@ -31,6 +33,10 @@ class Book(msgspec.Struct, frozen=True, array_like=True):
     aliases: tuple[int, ...] = ()
     """Index into State.aliases of the id under which the entry came."""
     sealed: Sealed | None = None
+    shops: tuple[int, ...] = ()
+    """Place in State.shops, from 1 on; 0: unknown. This column and the next are empty while all their values are 0."""
+    contents: tuple[int, ...] = ()
+    """Hash of what the order says (ranks.content_of); 0: not known, it came under a behaviour below 4."""
 
 
 class Product(msgspec.Struct, frozen=True, array_like=True):
@@ -56,6 +62,16 @@ class Tag(msgspec.Struct, frozen=True, array_like=True):
 
     on: bool
     at: int
+
+
+class Said(msgspec.Struct, frozen=True, array_like=True):
+    """The latest instant of each kind of word on a consent; None: there is none."""
+
+    refused: int | None = None
+    granted: int | None = None
+    """Grants with an instant of their own."""
+    undated: int | None = None
+    """Other grants, by when they were told."""
 
 
 class Contact(msgspec.Struct, frozen=True, array_like=True):
@@ -97,3 +113,20 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     tags: dict[str, Tag] = {}
     parts: dict[str, bytes] = {}
     """What came under each id, packed states of their own (parts.py); empty while everything came under the key."""
+    shops: tuple[str, ...] = ()
+    """Shops of the orders."""
+    versions: bytes = b""
+    """Versions of the refunds in `refunds` that are not 1, packed; see refunds.VERSION."""
+    cancels: bytes = b""
+    """Cancellations of one version of an order, packed; see cancellations.ROW."""
+    said: dict[str, Said] = {}
+    """All that was said on a consent, where that is more than the answer in `consents`."""
+    refused: int = 0
+    """Every channel and purpose counts as refused up to this instant: an erasure by behaviour 4; 0: there was none."""
+    behaviour: int = 0
+    """The highest by which it was decided, from 4 on; 0: below. A partition may hear of a behaviour later than the one that gave a part."""
+
+
+def is_empty(state: State) -> bool:
+    """Whether nothing ever came under the id."""
+    return state == State(now=state.now, behaviour=state.behaviour)

@@ -118,7 +118,9 @@ class SegmenterFold:
         gone = Output(SEGMENTS.name, context.alias, None)  # its own worker may have shown it after the erasure
         return msgspec.structs.replace(outcome, outputs=(*outcome.outputs, gone))
 
-    def split(self, state: Customer, aliases: frozenset[str], record: ProfileUpdated) -> tuple[Customer, bytes]:
+    def split(
+        self, state: Customer, aliases: frozenset[str], record: ProfileUpdated, context: Context
+    ) -> tuple[Customer, bytes]:
         """Nothing of its own has to go: facts come from upstream; the instant of a person never runs backwards."""
         return state, encode_handed(Handed(state.now))
 

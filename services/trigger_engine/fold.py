@@ -132,7 +132,7 @@ class TriggerFold:
         source = context.alias if context.alias != context.key else ""
         return _outcome(*logic.unite(state, _decode(fragment), here, source), here)
 
-    def split(self, state: State, aliases: frozenset[str], record: Any) -> tuple[State, bytes]:
+    def split(self, state: State, aliases: frozenset[str], record: Any, context: Context) -> tuple[State, bytes]:
         """Ledger and uses stay with both; what waits and what browsing armed goes with the ids that caused it."""
         steps = record.steps if isinstance(record, SegmentsUpdated) else ()
         last = steps[-1].profile.last_order_id if steps else state.facts.last_order_id

@@ -44,10 +44,12 @@ class CutsPublished(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
         return self.epoch, self.digest
 
 
-BEHAVIOUR = 3
+BEHAVIOUR = 4
 """The newest behaviour that this code has (rule 14). A change of what is decided adds one and keeps what was before.
 
-3: consents withdrawn and given are told to the notifier as commands (docs/semantics.md §7)."""
+3: consents withdrawn and given are told to the notifier as commands (docs/semantics.md §7).
+4: contradictory repeats have one answer in every order, cancellations and refunds have versions, a refusal holds (§2). In the making:
+complete with version 0.3.0, and no policy of a log that is kept should name it before."""
 
 
 class PolicyPublished(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="policy.published"):

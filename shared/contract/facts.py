@@ -69,12 +69,16 @@ class OrderRefunded(Fact, frozen=True, kw_only=True, tag="order.refunded"):
     currency: str
     order_id: str = ""
     """Empty: a refund that names no order; it lowers the amount on its own day."""
+    version: int = 1
+    """From behaviour 4 on a higher version replaces the refund; one of amount 0 takes it away."""
 
 
 class OrderCancelled(Fact, frozen=True, kw_only=True, tag="order.cancelled"):
     """The order never counted."""
 
     order_id: str
+    version: int | None = None
+    """Of the order that was cancelled: from behaviour 4 on a higher version of it counts again. None: above every version."""
 
 
 class ProductViewed(Fact, frozen=True, kw_only=True, tag="product.viewed"):
@@ -187,6 +191,8 @@ class ConsentSet(Fact, frozen=True, kw_only=True, tag="consent.set"):
     """Version of the text that was agreed to or refused."""
     operator: str = ""
     """Who took it down, where a person did: a staff id."""
+    granted_at: int | None = None
+    """The grant's own instant, ms; None: undated. From behaviour 4 on only a dated grant lifts an earlier refusal."""
 
 
 class CustomerErased(Fact, frozen=True, kw_only=True, tag="customer.erased"):

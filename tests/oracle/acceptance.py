@@ -29,6 +29,7 @@ from shared.contract.facts import (
 )
 from shared.shop import DAY
 from tests.oracle.log import Told
+from tests.oracle.statements import ANEW, Statements, united
 
 SKEW = 5 * 60_000
 """Milliseconds that a source's clock may run ahead of arrival."""
@@ -65,6 +66,10 @@ class Taken(msgspec.Struct, frozen=True):
     """An order of which an earlier version was known."""
     erased: int = 0
     """What happened up to this instant is forgotten from here on; 0 where the fact erases nothing."""
+    completes: bool = False
+    """It tells shop and content of an order from before behaviour 4, and nothing else."""
+    behaviour: int = 1
+    """By which it was decided."""
     nothing_left: bool = False
     """Erased: the customer had not come further than that, so everything is forgotten."""
 
@@ -76,12 +81,12 @@ class Taken(msgspec.Struct, frozen=True):
     @property
     def quiet(self) -> bool:
         """It makes no step: nothing goes to the next hop."""
-        return self.fate == "duplicate" or isinstance(self.fact, SILENT)
+        return self.fate == "duplicate" or self.completes or isinstance(self.fact, SILENT)
 
     @property
     def purchase(self) -> bool:
         """An order told for the first time."""
-        return isinstance(self.fact, OrderPlaced) and self.fate == "applied" and not self.revised
+        return isinstance(self.fact, OrderPlaced) and not self.quiet and not self.revised
 
 
 class Acceptance:
@@ -93,18 +98,37 @@ class Acceptance:
         """The latest ids of facts that have no key of their own; repeats take no place."""
         self.now = 0
         self.erased = 0
+        self.statements: Statements | None = None
+        """From the first fact of behaviour 4 on."""
 
-    def take(self, told: Told, *, scenario: bool) -> Taken:
+    def take(self, told: Told, *, scenario: bool, behaviour: int = 1) -> Taken:
         """One more fact, in the order of the log, with its fate."""
         at, fact, reached = happened_at(told, scenario=scenario), told.fact, max(told.clock, self.now)
         forgotten = self.erased > 0 and at <= self.erased
-        fate: Fate = "duplicate" if forgotten or self._known(fact) else "applied"
-        revised = isinstance(fact, OrderPlaced) and _versions(fact.order_id, self.before) != []
-        one = Taken(told, at, max(reached, at), fate, _cause(fact, revised=revised), revised)
+        anew = self.anew() if behaviour >= ANEW else None
+        completes = anew is not None and not forgotten and anew.completes(fact, at)
+        fate: Fate = "duplicate" if forgotten or (self._known(fact, at, anew) and not completes) else "applied"
+        revised = isinstance(fact, OrderPlaced) and (
+            _versions(fact.order_id, self.before) != [] if anew is None else anew.back(fact.order_id)
+        )
+        one = Taken(
+            told,
+            at,
+            max(reached, at),
+            fate,
+            _cause(fact, revised=revised),
+            revised,
+            completes=completes,
+            behaviour=behaviour,
+        )
+        if anew is not None and fate == "applied":
+            anew.tell(fact, at)
         if isinstance(fact, CustomerErased) and fate == "applied":
             erased = max(at, min(reached, at + (DAY if scenario else SKEW)))
             one = msgspec.structs.replace(one, erased=erased, nothing_left=reached <= erased)
             self.before, self.ring = self._left(erased, reached)
+            if anew is not None:
+                anew.forget(erased, nothing=reached <= erased, refuse=True)
             self.erased = erased
         if not one.quiet:
             self.now = one.instant
@@ -114,9 +138,11 @@ class Acceptance:
             self.before.append(one)
         return one
 
-    def absorb(self, other: Acceptance, clock: int) -> int:
+    def absorb(self, other: Acceptance, clock: int, behaviour: int = 1) -> int:
         """Everything of another id of the person, as if told here; the instant at which it is taken over."""
         erased = max(self.erased, other.erased)
+        if behaviour >= ANEW:
+            united((self.anew(), self.erased, self.now), (other.anew(), other.erased, other.now), erased)
         before, ring = self._left(erased, self.now)
         theirs, their_ring = other._left(erased, other.now)
         pairs = zip_longest(reversed(ring), reversed(their_ring))
@@ -131,8 +157,17 @@ class Acceptance:
             return self.before, self.ring
         return ([], []) if now <= erased else (without_forgotten(self.before, erased), self.ring)
 
-    def _known(self, fact: CustomerFact) -> bool:
+    def anew(self) -> Statements:
+        """What was told, without an order; of facts from before behaviour 4 what held of them."""
+        if self.statements is None:
+            counted = [(one.fact, one.at) for one in self.before if one.fate == "applied"]
+            self.statements = Statements.from_before(counted)
+        return self.statements
+
+    def _known(self, fact: CustomerFact, at: int, anew: Statements | None) -> bool:
         """Whether the customer's earlier facts make this one a duplicate."""
+        if anew is not None and isinstance(fact, OrderPlaced | OrderCancelled | OrderRefunded):
+            return anew.duplicate(fact, at)
         match fact:
             case OrderPlaced():
                 surpassed = any(fact.version <= known for known in _versions(fact.order_id, self.before))

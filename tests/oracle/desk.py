@@ -70,7 +70,7 @@ class Desk:
     def adopt(self, told: PolicyTold, *, segments: Segments, whole: bool) -> None:
         """A policy comes into force."""
         self.told, self.book.policy = told, told.number
-        self.now = max(self.now, told.clock)
+        before, self.now = self.now, max(self.now, told.clock)
         browsed = browsed_rules(self.policy)
         self.armed = {name: timer for name, timer in self.armed.items() if timer.rule in browsed}
         for name, candidate in list(self.waiting.items()):
@@ -82,6 +82,8 @@ class Desk:
         if held:
             self.waiting |= {name: msgspec.structs.replace(one, until=self.now) for name, one in held.items()}
             self._look_again(segments=segments, whole=whole)
+        else:
+            self.now = before  # nobody is stepped by a policy alone
 
     def hear_of(self, told: SourceTold, *, segments: Segments, whole: bool) -> None:
         """A source declares; only where that sets something free does anything happen."""

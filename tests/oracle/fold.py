@@ -87,7 +87,7 @@ class _Lives:
         for (offset, _), hop, event in sorted(story, key=lambda chapter: chapter[:2]):
             life.pass_time(offset)
             if isinstance(event, Told):
-                life.hear(life.acceptance.take(event, scenario=self._scenario))
+                life.hear(life.acceptance.take(event, scenario=self._scenario, behaviour=life.decides(offset)))
             elif isinstance(event, CutsTold):
                 life.be_ranked(event)
             elif isinstance(event, PolicyTold):

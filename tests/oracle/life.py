@@ -17,6 +17,7 @@ from tests.oracle.people import Refused
 from tests.oracle.portrait import History, portrait
 from tests.oracle.rfm import Measure, Score, measure_of, score_of
 from tests.oracle.sight import PROFILE, SEGMENTER, Sight
+from tests.oracle.statements import ANEW, Statements
 from tests.oracle.triggers import Step
 
 YES_NO = {True: "yes", False: "no"}
@@ -29,6 +30,8 @@ class Life:
         self.customer, self.log, self.shop = customer, log, shop
         self.now = 0
         self.steps = 0
+        self.behaviour = 1
+        """The highest by which anything of this life was decided."""
         self.acceptance, self.history, self.beats = Acceptance(), History(customer), Beats()
         self.heard: list[Taken] = []
         """What came under him while he held his state, and what was forwarded to him."""
@@ -61,6 +64,8 @@ class Life:
     def hear(self, taken: Taken) -> None:
         """A fact, after everything that was due before its instant."""
         self.heard.append(taken)
+        if taken.fate == "applied":
+            self.behaviour = max(self.behaviour, taken.behaviour)
         self.sight.name(taken.fact.aliases)
         if not taken.quiet:
             self.sight.tell()
@@ -74,13 +79,18 @@ class Life:
         if not taken.quiet:
             self._step(taken.instant, taken.instant, taken.told.offset, cause=taken.cause, taken=taken, visible=visible)
 
+    def decides(self, offset: int) -> int:
+        """The behaviour by which the record at `offset` is decided."""
+        return max(self.behaviour, self.log.behaviour_at(offset))
+
     def absorb(self, other: Life, hop: int, offset: int) -> None:
         """At this hop the state of another id of the person has come."""
         self.sight.hold(hop, other.sight, other.customer)
         clock = self.log.clock_at(offset)
         if hop == PROFILE:
             nows = self.acceptance.now, other.acceptance.now
-            now = self.acceptance.absorb(other.acceptance, clock)
+            self.behaviour = max(self.decides(offset), other.behaviour)
+            now = self.acceptance.absorb(other.acceptance, clock, self.behaviour)
             self.sight.tell()
             self._take_due(up_to=now - 1, as_of=now, offset=offset)
             self._join(other, nows)
@@ -98,7 +108,7 @@ class Life:
     def _join(self, other: Life, nows: tuple[int, int]) -> None:
         """The facts of both; visible time of who was erased less far is forgotten altogether."""
         ours, theirs = self.history.erased, other.history.erased
-        self.history.absorb(other.history, nows)
+        self.history.absorb(other.history, nows, self.behaviour)
         self.beats = self.beats if ours >= theirs else Beats()
         if theirs >= ours:
             self.beats.absorb(other.beats)
@@ -108,6 +118,10 @@ class Life:
         if not self.sight.refuse(refused.alias):
             return
         offset = refused.place[0]
+        self.behaviour = self.decides(offset)
+        if self.behaviour >= ANEW:
+            for told in (self.acceptance.anew(), self.history.anew()):
+                told.unite(Statements(), self.history.erased)
         now = self.acceptance.now = max(self.log.clock_at(offset), self.acceptance.now)
         self.sight.tell()
         self._take_due(up_to=now - 1, as_of=now, offset=offset)

@@ -17,7 +17,7 @@ from shared.contract.broadcasts import (
     Tick,
 )
 from shared.contract.codec import decode_front
-from shared.contract.facts import CustomerFact, OrderPlaced, OrderRefunded
+from shared.contract.facts import ConsentSet, CustomerFact, OrderCancelled, OrderPlaced, OrderRefunded
 from shared.contract.front import FrontRecord
 from shared.contract.identity import Forwarded, Fragment, IdentityConflict, Linked, Unlinked
 from shared.language.check import parse_policy
@@ -93,6 +93,10 @@ class PartitionLog(msgspec.Struct, frozen=True):
         """Logical now after the record at `offset`."""
         index = bisect.bisect_right(self.ticks, offset, key=lambda tick: tick[0])
         return self.ticks[index - 1][1] if index else 0
+
+    def behaviour_at(self, offset: int) -> int:
+        """The highest that a policy before `offset` ever named."""
+        return max((told.policy.behaviour for told in self.policies if told.offset < offset), default=1)
 
     def epochs(self, epoch_ms: int) -> dict[int, int]:
         """Epoch instant → offset of the tick after which its population is taken."""
@@ -189,6 +193,10 @@ def _beyond_limits(fact: CustomerFact) -> bool:
     if isinstance(fact, OrderPlaced) and abs(fact.version) > LARGEST:
         return True
     if isinstance(fact, OrderPlaced | OrderRefunded) and abs(fact.amount) > LARGEST_AMOUNT:
+        return True
+    if isinstance(fact, OrderRefunded | OrderCancelled) and abs(fact.version or 0) > LARGEST:
+        return True
+    if isinstance(fact, ConsentSet) and abs(fact.granted_at or 0) > LARGEST:
         return True
     return max(abs(fact.at), abs(fact.baseline or 0)) > LARGEST
 

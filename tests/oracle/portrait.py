@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from shared.contract.bundles import Consent, Profile
@@ -18,7 +18,23 @@ from shared.contract.facts import (
 )
 from shared.shop import Shop
 from tests.oracle.acceptance import Taken, without_forgotten
-from tests.oracle.purchases import Account, account_of
+from tests.oracle.purchases import Account, account_of, account_told
+from tests.oracle.statements import ANEW, Statements, united
+
+_Sealed = tuple[str, int]
+"""Id under which a contact was sealed, and the step's instant."""
+
+
+def _always(*_: _Sealed) -> bool:
+    return True
+
+
+def _later(new: _Sealed, known: _Sealed) -> bool:
+    return new[1] >= known[1]
+
+
+def _higher(new: _Sealed, known: _Sealed) -> bool:
+    return (new[1], new[0]) > (known[1], known[0])
 
 
 class _Left(NamedTuple):
@@ -39,41 +55,65 @@ class History:
         self.aliases: set[str] = set()
         """Ids under which orders, refunds and contacts came."""
         self.erased = 0
+        self.statements: Statements | None = None
+        """From the first fact of behaviour 4 on: what was told, without an order."""
         self._account = Account()
 
     def add(self, taken: Taken) -> None:
         """Take one more fact in, in the order of the log."""
         if taken.fate == "duplicate":
             return
+        anew = self.anew() if taken.behaviour >= ANEW else None
         if taken.erased:
             self._keep(self._left(taken.erased, nothing=taken.nothing_left))
             self.erased = taken.erased
+            if anew is not None:
+                anew.forget(taken.erased, nothing=taken.nothing_left, refuse=True)
         alias = taken.told.alias or self.customer
-        if taken.fact.contacts or isinstance(taken.fact, OrderPlaced | OrderRefunded):
+        if taken.fact.contacts or (isinstance(taken.fact, OrderPlaced | OrderRefunded) and not taken.completes):
             self.aliases.add(alias)
-        self.contacts |= dict.fromkeys(taken.fact.contacts, (alias, taken.instant))
+        self._reach(dict.fromkeys(taken.fact.contacts, (alias, taken.instant)), _always if anew is None else _higher)
+        if anew is not None:
+            anew.tell(taken.fact, taken.at)
+            self._account = account_told(anew)
+            if isinstance(taken.fact, MessageReported):
+                self.persons.append(taken)
+            return
         if isinstance(taken.fact, OrderPlaced | OrderRefunded | OrderCancelled):
             self.purchases.append(taken)
             self._account = account_of(self.purchases)
         if isinstance(taken.fact, TraitsSet | TagsSet | ConsentSet | MessageReported):
             self.persons.append(taken)
 
-    def absorb(self, other: History, nows: tuple[int, int]) -> None:
-        """Everything of another id of the person; of values with one instant its own, which came later, holds.
+    def absorb(self, other: History, nows: tuple[int, int], behaviour: int = 1) -> None:
+        """Everything of another id of the person; below behaviour 4, of values with one instant its own, which came later, holds.
 
         `nows`: how far both had come, for what one of them was erased of the other loses as well.
         """
         erased = max(self.erased, other.erased)
+        anew = self.anew() if behaviour >= ANEW else None
+        if anew is not None:
+            united((anew, self.erased, nows[0]), (other.anew(), other.erased, nows[1]), erased)
         self._keep(self._left(erased, nothing=nows[0] <= erased))
         left = other._left(erased, nothing=nows[1] <= erased)
         self.erased = erased
         self.aliases |= other.aliases
         self.purchases = self.purchases + left.purchases
-        self._account = account_of(self.purchases)
+        self._account = account_of(self.purchases) if anew is None else account_told(anew)
         self.persons = self.persons + left.persons
-        for field, (alias, at) in left.contacts.items():
-            if field not in self.contacts or at >= self.contacts[field][1]:
-                self.contacts[field] = alias, at
+        self._reach(left.contacts, _later if anew is None else _higher)
+
+    def _reach(self, contacts: dict[str, _Sealed], holds: Callable[[_Sealed, _Sealed], bool]) -> None:
+        for field, sealed in contacts.items():
+            if field not in self.contacts or holds(sealed, self.contacts[field]):
+                self.contacts[field] = sealed
+
+    def anew(self) -> Statements:
+        """What was told, without an order; of facts from before behaviour 4 what held of them."""
+        if self.statements is None:
+            told = [(one.fact, one.at) for one in (*self.purchases, *self.persons)]
+            self.statements = Statements.from_before(told)
+        return self.statements
 
     def account(self) -> Account:
         """What he has bought so far."""
@@ -101,7 +141,14 @@ def portrait(history: History, now: int, shop: Shop) -> Profile:
     account = history.account()
     window_orders, window_amount = account.window(now, shop)
     first, last = (account.orders[0], account.orders[-1]) if account.orders else (None, None)
-    traits = {name: value if isinstance(value, str) else "" for name, value in _traits(history.persons).items()}
+    anew = history.statements
+    if anew is None:
+        traits = {name: value if isinstance(value, str) else "" for name, value in _traits(history.persons).items()}
+        tags, consents = _tags(history.persons), _consents(history.persons)
+    else:
+        traits = {name: max(told)[1] for name, told in anew.traits.items()}
+        tags = tuple(sorted(name for name, told in anew.tags.items() if not max(told)[1]))
+        consents = anew.all_consents()
     statuses = [taken.fact.status for taken in history.persons if isinstance(taken.fact, MessageReported)]
     return Profile(
         orders=len(account.orders),
@@ -116,8 +163,8 @@ def portrait(history: History, now: int, shop: Shop) -> Profile:
         guide=traits.get("guide", ""),
         zone=traits.get("zone", ""),
         level=traits.get("level", ""),
-        tags=_tags(history.persons),
-        consents=_consents(history.persons),
+        tags=tags,
+        consents=consents,
         contacts={field: alias for field, (alias, _) in history.contacts.items()},
         messages=dict(Counter(statuses)),
         ids=tuple(sorted(history.aliases - {history.customer})),

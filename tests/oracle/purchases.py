@@ -9,6 +9,7 @@ import msgspec
 from shared.contract.facts import OrderCancelled, OrderPlaced, OrderRefunded
 from shared.shop import DAY, Shop
 from tests.oracle.acceptance import Taken
+from tests.oracle.statements import Statements
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -60,6 +61,17 @@ def account_of(history: Sequence[Taken]) -> Account:
             orders.append(Order(taken.at, order_id, taken.fact.amount - back))
     orders.sort(key=lambda order: (order.at, order.id))
     return Account(tuple(orders), tuple((at, -refund.amount) for at, refund in refunds if not refund.order_id))
+
+
+def account_told(statements: Statements) -> Account:
+    """The account of what was told since behaviour 4, in whatever order."""
+    refunds = statements.refunds()
+    orders = []
+    for order_id, held in statements.orders().items():
+        back = sum(refund.amount for refund in refunds.values() if refund.order == order_id)
+        orders.append(Order(held.at, order_id, held.gross - back))
+    loose = [(-refund.earlier, -refund.amount) for refund in refunds.values() if not refund.order and refund.amount]
+    return Account(tuple(sorted(orders, key=lambda order: (order.at, order.id))), tuple(loose))
 
 
 def _version(taken: Taken | None) -> int:

@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from services.profile import erasure, orders
-from services.profile.logic import Where, take
+from services.profile.logic import take
 from services.profile.state import State
+from services.profile.taking import Where
 from services.rehearsal.pipeline import folds
 from shared.contract import topics
 from shared.contract.broadcasts import PolicyPublished

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from services.profile import handover
+from services.profile import handover, ranks
 from services.profile.state import State
 from services.trigger_engine import logic
 from services.trigger_engine.arbitration import Here
 from services.trigger_engine.state import Candidate, Use
 from services.trigger_engine.state import State as TriggerState
 from shared.contract import topics
+from shared.contract.broadcasts import PolicyPublished
+from shared.contract.identity import Unlinked
 from shared.contract.public_records import CandidateDecided
 from shared.engine.identity import linking
 from shared.instants import parse_zone
@@ -27,8 +29,9 @@ from tests.oracle import outputs
 from tests.oracle.checkers import report
 from tests.oracle.fold import fold_log
 from tests.oracle.reader import LogRecord
+from tests.support.linked.batch import Told
 from tests.support.linked.chain import HOMES, SHOP, Chain
-from tests.support.linked.history import POLICY, erased_now_and_then, history, live
+from tests.support.linked.history import POLICY, contradictory, erased_now_and_then, history, live
 
 SEEDS = range(int(os.environ.get("HUITOU_SEEDS", "40")))
 
@@ -39,6 +42,32 @@ def test_the_services_answer_what_the_oracle_answers() -> None:
 
 def test_the_oracle_agrees_where_people_with_several_ids_are_erased() -> None:
     assert list(_disagreements(lag=True, erasures=True)) == []
+
+
+@pytest.mark.parametrize("erasures", [False, True])
+def test_the_oracle_agrees_on_contradictory_reports_before_and_after_behaviour_4(*, erasures: bool) -> None:
+    """F9, V1–V7: what came before is decided as it was then, a merge decides the whole person anew."""
+    assert [line for seed in SEEDS for line in _contradictions(seed, erasures=erasures)] == []
+
+
+def test_a_rank_that_only_the_services_have_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranks.OrderRank, "above", lambda one, other: one[:3] > other[:3])
+    assert any(_contradictions(seed, erasures=False) for seed in SEEDS)
+
+
+def _contradictions(seed: int, *, erasures: bool) -> list[str]:
+    rnd = random.Random(f"contradictory {seed}")
+    told, chain = history(rnd).told, Chain()
+    first, *later = [(1 + seed % 3, 4), (4, 1), (4,), (3, 4, 2)][seed % 4]
+    place = 0 if first == 4 else rnd.randrange(len(told))  # below 4 the answer to contradictions depends on their order
+    told = [*told[:place], *contradictory(told[place:], rnd)]
+    lines: list[Told | Unlinked | PolicyPublished] = list(told)
+    for number, behaviour in enumerate(later, 2):
+        at = place or rnd.randrange(len(lines)) if number == 2 else len(lines)
+        lines.insert(at, PolicyPublished(number, POLICY | {"version": number, "behaviour": behaviour}))
+    lines = erased_now_and_then(lines, rnd) if erasures else lines
+    live(lines, rnd, chain, lag=True, policy=POLICY | {"behaviour": first})
+    return [f"seed {seed}: {line}" for line in differences(chain)]
 
 
 def test_an_id_that_comes_with_its_past_to_one_erased_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

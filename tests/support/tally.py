@@ -133,7 +133,7 @@ class TallyFold:
     def surrender(self, state: Tally) -> tuple[Tally, bytes]:
         return Tally(), msgspec.msgpack.encode(state)
 
-    def split(self, state: Tally, aliases: frozenset[str], record: Any) -> tuple[Tally, bytes]:
+    def split(self, state: Tally, aliases: frozenset[str], record: Any, context: Context) -> tuple[Tally, bytes]:
         return state, msgspec.msgpack.encode(Tally())
 
     def absorb(self, state: Tally, fragment: bytes, context: Context) -> Outcome[Tally]:
@@ -234,7 +234,7 @@ class HeardFold:
     def surrender(self, state: Heard) -> tuple[Heard, bytes]:
         return Heard(seq=state.seq), msgspec.msgpack.encode(state.own)
 
-    def split(self, state: Heard, aliases: frozenset[str], record: Any) -> tuple[Heard, bytes]:
+    def split(self, state: Heard, aliases: frozenset[str], record: Any, context: Context) -> tuple[Heard, bytes]:
         return state, self.surrender(Heard())[1]
 
     def absorb(self, state: Heard, fragment: bytes, context: Context) -> Outcome[Heard]:

@@ -103,7 +103,9 @@ class Speaker:
         common = self._common | {"id": fact_id, "at": at, "contacts": who.fields}
         if kind == "traits":
             return TraitsSet(**common, **body)
-        return TagsSet(**common, **body) if kind == "tags" else ConsentSet(**common, **body)
+        if kind == "tags":
+            return TagsSet(**common, **body)
+        return ConsentSet(**common, **body, granted_at=at if body["granted"] else None)
 
     # --- what each kind of row says
 

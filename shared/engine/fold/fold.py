@@ -38,6 +38,8 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     whole: bool = True
     """False while a hand-over to this customer is on its way somewhere in the chain."""
     scenario: bool = False
+    behaviour: int = 1
+    """The highest that a policy of this partition ever named (rule 14)."""
 
 
 class Output(msgspec.Struct, frozen=True, gc=False):
@@ -160,7 +162,7 @@ class Fold(Protocol[S]):
         """Take a fragment over, once per source: `context.alias`, or the customer's own key where it was given back."""
         ...
 
-    def split(self, state: S, aliases: frozenset[str], record: Any) -> tuple[S, bytes]:
+    def split(self, state: S, aliases: frozenset[str], record: Any, context: Context) -> tuple[S, bytes]:
         """Take apart what came under `aliases`: what remains here, and the fragment for the id that is split off.
 
         `record` is the unlink at the first hop, the bundle that tells of it at later ones; the step for it follows.

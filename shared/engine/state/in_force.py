@@ -22,7 +22,9 @@ from shared.engine.fold.rules import BrokenInvariantError, Off, Rule
 Broadcast = Standing
 Request = ResyncRequested | Checkpoint
 Kept = Mapping[str, tuple[bytes, int]]
-"""Slot → the encoded broadcast and the clock when it came into force: a part of the partition values."""
+"""Slot → the encoded broadcast (of HIGHEST: the number) and the clock when it came into force: a part of the partition values."""
+HIGHEST = "behaviour"
+"""The slot of the highest behaviour, kept once a later policy names a lower one."""
 _decode = msgspec.json.Decoder(Broadcast | Request).decode
 
 
@@ -32,6 +34,8 @@ class InForce:
     def __init__(self, fold: Fold[Any], off: Off) -> None:
         self._fold, self._off = fold, off
         self.kept: dict[str, tuple[bytes, int]] = {}
+        self.behaviour = 1
+        """The highest that a policy ever named (docs/semantics.md §1)."""
         self._versions: dict[str, tuple[int, str]] = {}
 
     def restore(self, kept: dict[str, tuple[bytes, int]]) -> None:
@@ -41,6 +45,9 @@ class InForce:
     def adopt_all(self) -> None:
         """Have the fold take over what is in force."""
         for slot, (raw, clock) in sorted(self.kept.items()):
+            if slot == HIGHEST:
+                self.behaviour = max(self.behaviour, int(raw))
+                continue
             broadcast = _decode(raw)
             self._versions[slot] = broadcast.version
             if isinstance(broadcast, Broadcast):
@@ -64,8 +71,8 @@ class InForce:
 
     def broadcasts(self) -> Iterator[Broadcast]:
         """Cuts, policy and declarations in force."""
-        for raw, _ in self.kept.values():
-            known = _decode(raw)
+        for slot, (raw, _) in self.kept.items():
+            known = None if slot == HIGHEST else _decode(raw)
             if isinstance(known, Broadcast):
                 yield known
 
@@ -76,6 +83,10 @@ class InForce:
                 f"the policy switches behaviour {asked} on, this code knows up to {BEHAVIOUR}: deploy before publishing"
             )
         self._fold.adopt(broadcast, clock)
+        if type(broadcast) is PolicyPublished and asked != self.behaviour:
+            if asked < self.behaviour:  # no record in force names the higher one any more
+                self.kept = self.kept | {HIGHEST: (str(self.behaviour).encode(), clock)}
+            self.behaviour = max(asked, self.behaviour)
 
 
 def _slot(broadcast: Broadcast | Request) -> str:

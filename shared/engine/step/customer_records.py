@@ -110,7 +110,7 @@ class CustomerRecords(Generic[S]):
         links = linking.links_after(split.links, decoded, None, entry.name)
 
         def take(context: Context) -> Outcome[S] | None:
-            kept, body = self._fold.split(entry.state, frozenset(split.returned), decoded)
+            kept, body = self._fold.split(entry.state, frozenset(split.returned), decoded, context)
             fragment = split.fragment(entry.name, taken.origin, before, body)
             given.append(self._out.record(self._fold.input, split.root.encode(), fragment))
             if type(decoded) is Unlinked:

@@ -88,6 +88,7 @@ class Partition(Generic[S]):
     def restored(self) -> None:
         """The changelog is read: rebuild the columns and take over what is in force."""
         self._in_force.adopt_all()
+        self._steps.behaviour = self._in_force.behaviour
         self.memory.index()
 
     # --- one record
@@ -182,7 +183,7 @@ class Partition(Generic[S]):
         except (ValueError, msgspec.ValidationError) as error:
             self._steps.poison(record, error)
             return
-        self._steps.quiet = False
+        self._steps.quiet, self._steps.behaviour = False, self._in_force.behaviour
         for row in self.fold.touched(broadcast, self.store.columns).tolist():
             entry = self.memory.entry(self.store.keys[row])
             if origin <= entry.origin or entry.links.redirect or entry.frozen:

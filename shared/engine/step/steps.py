@@ -28,6 +28,8 @@ class Steps(Generic[S]):
         self.counts = Counts()
         self.clock = 0
         """Logical now of the partition, ms."""
+        self.behaviour = 1
+        """In force (InForce.behaviour)."""
         self.balance = 0
         """Failures beyond successes (shared/engine/fold/poison_limit.py)."""
         self.quiet = True
@@ -98,7 +100,8 @@ class Steps(Generic[S]):
 
     def _context(self, entry: Entry[S], taken: Taken) -> Context:
         whole, arrived = linking.whole(taken.links, entry.name, self._out.hop), taken.record.timestamp
-        return Context(entry.name, entry.name, self.clock, arrived, taken.origin, whole, self._scenario)
+        name, origin, scenario = entry.name, taken.origin, self._scenario
+        return Context(name, name, self.clock, arrived, origin, whole, scenario, self.behaviour)
 
     def _size(self, entry: Entry[S], outcome: Outcome[S] | None, links: Links, record_size: int) -> int:
         """Of the stored value, in bytes: estimated from above, exact once above the limit. Raises where it cannot be stored."""

@@ -84,6 +84,6 @@ class AggregatorFold:
         """The other's state takes the place of an empty one."""
         return Outcome(state if state.count else msgspec.msgpack.decode(fragment, type=State))
 
-    def split(self, state: State, aliases: frozenset[str], record: Any) -> tuple[State, bytes]:
+    def split(self, state: State, aliases: frozenset[str], record: Any, context: Context) -> tuple[State, bytes]:
         """Nothing is ever split off."""
         return state, msgspec.msgpack.encode(State())

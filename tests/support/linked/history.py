@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -29,6 +29,7 @@ from tests.support.linked.batch import Told
 from tests.support.linked.chain import HOMES, Chain
 from tests.unit.oracle.story import sms
 
+Line = TypeVar("Line", bound=Any)
 HOUR = 3_600_000
 T0 = 1_735_689_600_000
 POLICY: dict[str, Any] = {
@@ -101,13 +102,31 @@ def _fact(rnd: random.Random, number: int, who: int) -> Fact:
     return ConsentSet(**common, channel=channel, purpose="marketing", granted=granted, contacts=contacts)
 
 
-def erased_now_and_then(told: Sequence[Told], rnd: random.Random) -> list[Told]:
+def erased_now_and_then(told: Sequence[Line], rnd: random.Random) -> list[Line | Told]:
     """The history with up to three erasures, told to any one id, of an instant before, amid or after the facts."""
-    whole = list(told)
+    whole, events = list[Line | Told](told), [one for one in told if isinstance(one, Told)]
     for number in range(rnd.randint(1, 3)):
         erasure = CustomerErased(id=f"x{number}", at=T0 + rnd.randrange(26) * DAY + HOUR // 2)
-        whole.insert(rnd.randint(0, len(whole)), Told(erasure, (rnd.choice(rnd.choice(told).ids),)))
+        whole.insert(rnd.randint(0, len(whole)), Told(erasure, (rnd.choice(rnd.choice(events).ids),)))
     return whole
+
+
+def contradictory(told: Sequence[Told], rnd: random.Random) -> list[Told]:
+    """The history with few versions, amounts and instants, so one order, refund or consent is told of in several ways."""
+    return [msgspec.structs.replace(one, fact=_at_odds(one.fact, rnd)) for one in told]
+
+
+def _at_odds(fact: Fact, rnd: random.Random) -> Fact:
+    at, either, more = T0 + rnd.randrange(4) * DAY, rnd.choice, dict[str, Any]()
+    if isinstance(fact, OrderPlaced):
+        more = {"amount": either((700, 1000)), "version": either((1, 1, 2, 3)), "shop_id": either("ab")}
+    elif isinstance(fact, OrderRefunded):
+        more = {"refund_id": either(("r0", "r1")), "amount": either((0, 75, 90)), "version": either((1, 1, 2))}
+    elif isinstance(fact, OrderCancelled):
+        more = {"version": either((None, 1, 2))}
+    elif isinstance(fact, ConsentSet) and fact.granted:
+        more = {"granted_at": either((None, T0, at, at + DAY))}
+    return msgspec.structs.replace(fact, at=at, **more)
 
 
 def person_of(ids: Sequence[str]) -> Person:
@@ -118,7 +137,7 @@ def person_of(ids: Sequence[str]) -> Person:
 
 
 def live(
-    told: Sequence[Told | Unlinked],
+    told: Sequence[Told | Unlinked | PolicyPublished],
     rnd: random.Random,
     chain: Chain,
     *,
@@ -136,6 +155,9 @@ def live(
     chain.broadcast(Tick(now, scenario=True))
     slow = frozenset(rnd.sample(chain.workers, rnd.randint(0, 4))) if lag else frozenset()
     for one in told:
+        if isinstance(one, PolicyPublished):
+            chain.broadcast(one)
+            continue
         if isinstance(one, Unlinked):
             chain.run(rnd)
             chain.write(one.alias, one)

@@ -56,6 +56,21 @@ def event(kind: str, **fields: Any) -> dict[str, Any]:
             OrderRefunded(**COMMON, refund_id="r1", amount=100, currency="CNY"),
         ),
         (event("order.cancelled", order_id="o1"), OrderCancelled(**COMMON, order_id="o1")),
+        (event("order.cancelled", order_id="o1", version=3), OrderCancelled(**COMMON, order_id="o1", version=3)),
+        (
+            event("order.refunded", refund_id="r1", amount=0, version=2),
+            OrderRefunded(**COMMON, refund_id="r1", amount=0, currency="CNY", version=2),
+        ),
+        (
+            event("consent.set", channel="sms", purpose="marketing", granted=True),
+            ConsentSet(**COMMON, channel="sms", purpose="marketing", granted=True, granted_at=AT_MS),
+        ),
+        (
+            event(
+                "consent.set", channel="sms", purpose="marketing", granted=True, granted_at="2025-06-30T09:21:33+08:00"
+            ),
+            ConsentSet(**COMMON, channel="sms", purpose="marketing", granted=True, granted_at=AT_MS - 123),
+        ),
         (event("product.viewed", product="p"), ProductViewed(**COMMON, product="p")),
         (event("page.viewed", name="Home", path="/"), PageViewed(**COMMON, name="Home", path="/")),
         (event("traits.set", traits={"birthday": "--02-29"}), TraitsSet(**COMMON, traits={"birthday": "--02-29"})),
@@ -131,6 +146,12 @@ def test_an_event_becomes_its_fact(given: dict[str, Any], expected: object) -> N
         (event("ticket.updated", ticket_id="t1", status="lost"), "status", "invalid enum value"),
         (event("store.visited"), "", "missing required field `shop_id`"),
         (event("consent.set", channel="sms", purpose="marketing", granted=True, shop_id="s"), "", "unknown field"),
+        (
+            event("consent.set", channel="sms", purpose="service", granted=True, granted_at="soon"),
+            "granted_at",
+            "RFC 3339",
+        ),
+        (event("order.cancelled", order_id="o1", version=0), "version", ""),
         (event("nonsense"), "type", "invalid value"),
         ([], "", "expected `object`"),
     ],

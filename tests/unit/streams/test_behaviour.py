@@ -112,3 +112,35 @@ def test_zones_are_read_from_the_package_not_from_the_machine(monkeypatch: pytes
     parse_zone.cache_clear()
     monkeypatch.setattr("shared.instants.ZoneInfo", FromFile)
     assert parse_zone("Asia/Shanghai").key == "Asia/Shanghai"
+
+
+class WatchingFold(TallyFold):
+    """Notes by which behaviour each record is taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[int] = []
+
+    def on_record(self, state: Tally, record: Any, context: Context) -> Outcome[Tally] | None:
+        self.seen.append(context.behaviour)
+        return super().on_record(state, record, context)
+
+
+def test_f8_the_highest_behaviour_ever_named_holds_over_lower_ones_and_over_a_recovery() -> None:
+    def order(number: int) -> bytes:
+        return encode(OrderPlaced(id=f"e{number}", at=number, order_id=f"o{number}", amount=2, currency="CNY"))
+
+    named = [PolicyPublished(n, {"factor": 1, "behaviour": behaviour}) for n, behaviour in enumerate((2, 4, 3), 1)]
+    values = [order(0)] + [value for n, policy in enumerate(named, 1) for value in (encode(policy), order(n))]
+    log = [Stored(n, b"ann" if n % 2 == 0 else None, value) for n, value in enumerate(values)]
+    fold = WatchingFold()
+    core = Partition(fold, partition=0, seal=lambda *_: "", scenario=True)
+    for record in log:
+        core.apply(record)
+    after = WatchingFold()
+    again = Partition(after, partition=0, seal=lambda *_: "", scenario=True)
+    again.restore(PARTITION_KEY, core.drain().values)
+    again.restored()
+    again.apply(Stored(7, b"ann", order(9)))
+
+    assert (fold.seen, after.seen) == ([1, 2, 4, 4], [4])
