@@ -28,6 +28,7 @@ from tests.support.traces import Needles, in_database, in_files, in_topics
 pytestmark = [pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="session")]
 
 PHONE, OTHER, MAIL, NAME = "13977001234", "13977005678", "li.erased@mailbox.example", "李被忘记"
+PURPOSES = ("marketing", "service")
 WITHIN = 5.0
 """Seconds from the answer to an opt-out until nothing goes any more."""
 
@@ -41,9 +42,11 @@ def order(name: str, customer: dict[str, str]) -> dict[str, Any]:
     return event("order.placed", f"e-{name}", customer, order_id=name, amount="12.50", currency="CNY")
 
 
-def consent(name: str, customer: dict[str, str], *, granted: bool, channel: str = "sms") -> dict[str, Any]:
+def consent(
+    name: str, customer: dict[str, str], *, granted: bool, channel: str = "sms", purpose: str = "marketing"
+) -> dict[str, Any]:
     proof = {"proof": "form 7", "text_version": "sms-terms-3", "operator": "g-017"}
-    return event("consent.set", name, customer, channel=channel, purpose="marketing", granted=granted, **proof)
+    return event("consent.set", name, customer, channel=channel, purpose=purpose, granted=granted, **proof)
 
 
 async def test_an_opt_out_is_in_force_within_seconds_and_what_waits_does_not_go(house: ShopHouse) -> None:
@@ -150,7 +153,8 @@ async def test_who_comes_back_hears_nothing_before_a_new_consent(house: ShopHous
 
     await house.tell(order("eve-2", eve))
     await house.until(lambda: _decided(house, "eve-2", "erased"))
-    await house.tell(consent("eve-yes", eve, granted=True, channel="email"), order("eve-3", eve))
+    yes = [consent(f"eve-{purpose}", eve, granted=True, channel="email", purpose=purpose) for purpose in PURPOSES]
+    await house.tell(*yes, order("eve-3", eve))
     await house.until(lambda: _decided(house, "eve-3", "sent"))
     await house.until(lambda: _accepted_by(house, eve["email"], times=2))
     assert not await _silent(house, customer, "all", "all")

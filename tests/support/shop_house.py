@@ -192,7 +192,7 @@ def policy(version: int = 1) -> dict[str, Any]:
     reminder = {"when": {"on": "since_last_order", "days": 1}, "value": 100, "waits_for": [TILLS]}
     return {
         "version": version,
-        "behaviour": 3,
+        "behaviour": 4,
         "rules": [
             rule("thanks", "service", "email", "thank-you"),
             rule("come-again", "marketing", "sms", "birthday-sms"),
