@@ -31,7 +31,9 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     tag: str
     event_id: str
     at: int
-    value: bytes
+    value: bytes | None
+    partition: int | None = None
+    """None: that of the key."""
 
 
 def reports(command: SendMessage, state: State, reason: str, at: int) -> list[Publication]:

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from services.notifier.addresses import UNDATED, Told
 from services.notifier.facts import Publication, buried
 from services.notifier.silence import Verdict
 from shared.contract.commands import Allow, CancelMessage, OutreachCommand, SendMessage, Suppress
@@ -15,7 +16,7 @@ from shared.contract.contact_points import ContactPoint
 from shared.contract.dead_letters import LONGEST_SEALED, SEALED_AS, reason_of, sealed_field
 from shared.contract.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
 from shared.engine.fold import poison_limit
-from shared.instants import parse_instant
+from shared.instants import LATEST, parse_instant
 
 Seal = Callable[[str, str, bytes], bytes]
 """As Keyring.seal_bytes: alias, field, value."""
@@ -44,13 +45,6 @@ class ReceiptLine(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Contact(msgspec.Struct, frozen=True, kw_only=True):
-    """A sealed address and the key of the record that brought it."""
-
-    point: ContactPoint
-    record_key: str
-
-
 class Batch(msgspec.Struct, kw_only=True):
     """What to write, in one transaction; built up record by record and then only read."""
 
@@ -61,10 +55,8 @@ class Batch(msgspec.Struct, kw_only=True):
     """By id, channel and purpose; the latest decided stays."""
     forgotten: dict[str, int] = {}
     """Ids of erased persons, with the instant up to which."""
-    contacts: dict[tuple[str, str], Contact] = {}
-    """By alias and field; the last stays."""
-    erased: dict[str, int] = {}
-    """Record keys whose addresses up to an instant are forgotten, before the new ones are written."""
+    addresses: list[Told] = []
+    """In order: which of them holds is decided beside those that the database holds."""
     receipts: list[ReceiptLine] = []
     dead: list[Publication] = []
     positions: dict[tuple[str, int], int] = {}
@@ -111,10 +103,7 @@ def _read(record: Record, batch: Batch) -> None:
         _take_command(_decode_command(value), value, batch)
     elif record.topic == CONTACT_POINTS.name:
         key = (record.key or b"").decode()
-        if record.value is None:
-            _drop_contact(key, _erased_until(record.headers), batch)
-        else:
-            _take_contact(key, _decode_contact(value), batch)
+        batch.addresses.append(_address(key, record))
     elif record.topic == PROVIDER_RECEIPTS.name:
         receipt = _decode_receipt(value)
         _require_storable(receipt.provider, receipt.ref, receipt.command_id, receipt.reason)
@@ -161,30 +150,25 @@ def _take_silence(command: Suppress | Allow, batch: Batch) -> None:
             batch.silences[place] = verdict
 
 
-def _drop_contact(key: str, until: int, batch: Batch) -> None:
-    """While the chain is behind, the tombstone comes after an address that was given once more since: that one stays."""
+def _address(key: str, record: Record) -> Told:
     _require_storable(key)
-    batch.erased[key] = max(until, batch.erased.get(key, 0))
-    gone = [place for place, held in batch.contacts.items() if held.record_key == key and held.point.at <= until]
-    for place in gone:
-        del batch.contacts[place]
+    where = (record.partition, record.offset)
+    if record.value is None:
+        return Told(key=key, at=_reach(record.headers), where=where)
+    point = _decode_contact(record.value)
+    _require_storable(point.alias, point.field, point.sealed)
+    if not 0 <= point.at <= LATEST:
+        raise _UnstorableError("at: must be an instant in milliseconds, in the year 2100 at the latest")
+    return Told(key=key, at=point.at, point=point, where=where)
 
 
-def _erased_until(headers: Sequence[tuple[str, bytes]]) -> int:
-    """The instant of the erasure, from the header `ce_time`; without it everything goes."""
+def _reach(headers: Sequence[tuple[str, bytes]]) -> int:
+    """The instant that a null reaches, from the header `ce_time`."""
     told = dict(headers).get("ce_time")
     try:
-        return parse_instant(told.decode()) if told else _LARGEST
+        return parse_instant(told.decode()) if told else UNDATED
     except ValueError:
-        return _LARGEST
-
-
-def _take_contact(key: str, point: ContactPoint, batch: Batch) -> None:
-    _require_storable(key)
-    _require_storable(point.alias, point.field, point.sealed)
-    if not 0 <= point.at <= _LARGEST:
-        raise _UnstorableError("at: must be an instant in milliseconds")
-    batch.contacts[point.alias, point.field] = Contact(point=point, record_key=key)
+        return UNDATED
 
 
 def _require_storable(*texts: str) -> None:

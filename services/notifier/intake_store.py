@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier.intake import Batch, Contact
+from services.notifier import addresses
+from services.notifier.addresses import Held, Told
+from services.notifier.facts import Publication
+from services.notifier.intake import Batch
 from services.notifier.rows import db_now, row_columns, row_of
 from services.notifier.silence import before_erasure, erased_until, forget, write_erasures, write_verdicts
 from services.notifier.state import Row, State
 from services.notifier.tables import (
     cancellation,
+    contact_gone,
     contact_point,
     logical_clock,
     outbox,
     receipt,
     stream_position,
 )
+from shared.contract.contact_points import ContactPoint
+from shared.contract.topics import CONTACT_POINTS
 from shared.kafka import projector
 
 
@@ -29,20 +37,22 @@ async def read_positions(connection: AsyncConnection) -> dict[tuple[str, int], t
     return {place: (row.next_offset, row.balance) for place, row in stored.items()}
 
 
-class Stopped(NamedTuple):
-    """Pending commands that the batch ends, locked."""
+class Written(NamedTuple):
+    """What follows from a batch: pending commands that it ends, locked, and records to publish."""
 
     cancelled: list[Row]
     forgotten: list[Row]
     """Of persons who were erased."""
+    again: list[Publication]
+    """Addresses and nulls that hold against what the batch brought."""
 
 
-async def write(connection: AsyncConnection, batch: Batch) -> Stopped:
+async def write(connection: AsyncConnection, batch: Batch) -> Written:
     """Write everything but the dead letters."""
     await _write_commands(connection, batch)
     await write_verdicts(connection, batch.silences)
     await write_erasures(connection, batch.forgotten)
-    await _write_contacts(connection, batch)
+    again = await _write_addresses(connection, batch)
     forgotten = await _forget(connection, batch)
     if batch.receipts:
         await connection.execute(
@@ -59,7 +69,7 @@ async def write(connection: AsyncConnection, batch: Batch) -> Stopped:
     await _write_positions(connection, batch)
     cancelled = await _cancelled(connection, batch)
     gone = {row.command.command_id for row in forgotten}
-    return Stopped([row for row in cancelled if row.command.command_id not in gone], forgotten)
+    return Written([row for row in cancelled if row.command.command_id not in gone], forgotten, again)
 
 
 async def _forget(connection: AsyncConnection, batch: Batch) -> list[Row]:
@@ -92,34 +102,61 @@ async def _write_commands(connection: AsyncConnection, batch: Batch) -> None:
     await connection.execute(insert(outbox).on_conflict_do_nothing(), rows)
 
 
-async def _write_contacts(connection: AsyncConnection, batch: Batch) -> None:
-    if batch.erased:
-        old = (contact_point.c.record_key == sa.bindparam("key")) & (contact_point.c.at <= sa.bindparam("until"))
-        gone = [{"key": key, "until": until} for key, until in sorted(batch.erased.items())]
-        await connection.execute(sa.delete(contact_point).where(old), gone)
-    if not batch.contacts:
-        return
-    erased = await erased_until(connection, [alias for alias, _ in batch.contacts])
-    held = [held for (alias, _), held in batch.contacts.items() if held.point.at > erased.get(alias, -1)]
-    if not held:
-        return
-    put = insert(contact_point)
-    put = put.on_conflict_do_update(
-        index_elements=["alias", "field"],
-        set_={name: put.excluded[name] for name in ("sealed", "at", "record_key")},
+async def _write_addresses(connection: AsyncConnection, batch: Batch) -> list[Publication]:
+    if not batch.addresses:
+        return []
+    settled = addresses.settle(batch.addresses, await _held(connection, batch.addresses))
+    if settled.emptied:
+        await connection.execute(sa.delete(contact_point).where(contact_point.c.record_key.in_(settled.emptied)))
+    if settled.gone:
+        old = (contact_point.c.record_key == sa.bindparam("key")) & (contact_point.c.at <= sa.bindparam("reach"))
+        gone = sorted(settled.gone.items())
+        await connection.execute(sa.delete(contact_point).where(old), [{"key": key, "reach": at} for key, at in gone])
+        rows = [{"record_key": key, "at": at} for key, at in gone]
+        await connection.execute(_upsert(contact_gone, ("record_key",), ("at",)), rows)
+    if settled.points:
+        put = _upsert(contact_point, ("alias", "field"), ("sealed", "at", "record_key"))
+        points = [(each.point, each.key) for each in settled.points if each.point is not None]
+        await connection.execute(put, [msgspec.structs.asdict(point) | {"record_key": key} for point, key in points])
+    return [addresses.again(read, right) for read, right in settled.again]
+
+
+def _upsert(table: sa.Table, keys: tuple[str, ...], columns: tuple[str, ...]) -> Insert:
+    put = insert(table)
+    return put.on_conflict_do_update(index_elements=keys, set_={name: put.excluded[name] for name in columns})
+
+
+async def _held(connection: AsyncConnection, told: list[Told]) -> Held:
+    """What the database knows of these records' keys and customers; who else writes the same partitions waits."""
+    numbers = {each.where[0] for each in told}
+    mine = (stream_position.c.topic == CONTACT_POINTS.name) & stream_position.c.partition.in_(numbers)
+    await connection.execute(
+        sa.select(stream_position.c.partition).where(mine).order_by(stream_position.c.partition).with_for_update()
     )
-    await connection.execute(put, [_contact(each) for each in held])
+    keys = _texts({each.key for each in told})
+    places = {(each.point.alias, each.point.field) for each in told if each.point is not None}
+    aliases = {alias for alias, _ in places}
+    points = await connection.execute(
+        sa.select(contact_point)
+        .where(contact_point.c.record_key == sa.any_(keys))
+        .union(sa.select(contact_point).where(contact_point.c.alias == sa.any_(_texts(aliases))))
+    )
+    gone = await connection.execute(sa.select(contact_gone).where(contact_gone.c.record_key == sa.any_(keys)))
+    return Held(
+        points={(row.alias, row.field): _told(row) for row in points},
+        gone={row.record_key: row.at for row in gone},
+        erased=await erased_until(connection, aliases),
+    )
 
 
-def _contact(held: Contact) -> dict[str, object]:
-    point = held.point
-    return {
-        "alias": point.alias,
-        "field": point.field,
-        "sealed": point.sealed,
-        "at": point.at,
-        "record_key": held.record_key,
-    }
+def _texts(texts: Iterable[str]) -> sa.BindParameter[Any]:
+    """One parameter, however many: a list of a thousand takes longer to plan than to read."""
+    return sa.literal(sorted(texts), ARRAY(sa.Text))
+
+
+def _told(row: sa.Row[Any]) -> Told:
+    point = ContactPoint(alias=row.alias, field=row.field, sealed=row.sealed, at=row.at)
+    return Told(key=row.record_key, at=row.at, point=point)
 
 
 async def _write_positions(connection: AsyncConnection, batch: Batch) -> None:

@@ -70,7 +70,7 @@ class Meter:
         """The broker has these."""
         for record in records:
             self._sent.labels(record.topic).inc()
-            if record.tag == "delivery.decided":
+            if record.tag == "delivery.decided" and record.value is not None:
                 told = _told(record.value)
                 self._deliveries.labels(told.channel, told.state).inc()
 

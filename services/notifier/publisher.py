@@ -31,6 +31,7 @@ class Publisher:
                     each.topic,
                     key=each.key.encode(),
                     value=each.value,
+                    partition=each.partition,
                     headers=cloud_event(each.tag, id=each.event_id, source=SOURCE, at=each.at),
                 )
                 for _, each in waiting

@@ -127,12 +127,12 @@ class Intake(Projection):
 
     async def _write(self, batch: Batch) -> None:
         async with self._outbox.begin() as transaction:
-            stopped = await intake_store.write(transaction.connection, batch)
-            for row in stopped.forgotten:
+            written = await intake_store.write(transaction.connection, batch)
+            for row in written.forgotten:
                 await self._outbox.settle(transaction, row, Move(to=State.CANCELLED, reason="erased"))
-            for row in stopped.cancelled:
+            for row in written.cancelled:
                 reason = batch.cancellations[row.command.command_id].reason
                 await self._outbox.settle(transaction, row, Move(to=State.CANCELLED, reason=reason))
-            await transaction.publish(batch.dead)
+            await transaction.publish([*batch.dead, *written.again])
         for letter in batch.dead:
             LOG.warning("dead letter", event_id=letter.event_id)

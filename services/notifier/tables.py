@@ -96,6 +96,7 @@ contact_point = sa.Table(
     sa.Column("at", sa.BigInteger),
     sa.Column("record_key", sa.Text),
 )
+contact_gone = sa.Table("contact_gone", _metadata, _key("record_key"), sa.Column("at", sa.BigInteger))
 stream_position = sa.Table(
     "stream_position",
     _metadata,
@@ -125,4 +126,5 @@ publication = sa.Table(
     sa.Column("event_id", sa.Text),
     sa.Column("at", sa.BigInteger),
     sa.Column("value", sa.LargeBinary),
+    sa.Column("partition", sa.BigInteger),
 )

@@ -9,7 +9,7 @@ CONTACT_FIELDS = ("phone", "email", "openid", "external_userid", "name")
 
 
 class ContactPoint(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="contact.point"):
-    """A sealed address on contact-points-v1, keyed by "customer id/field". `sealed` opens only with alias and field (see shared/sealing.py)."""
+    """A sealed address, keyed by "customer id/field"; a null takes those up to its `ce_time`. `sealed` opens only with alias and field (shared/sealing.py)."""
 
     alias: str
     field: str

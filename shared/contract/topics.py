@@ -103,9 +103,14 @@ CONTACT_POINTS = Topic(
     name="contact-points-v1",
     key="customer id/field, in the customer's own partition: compaction keeps every field",
     models=(contact_points.ContactPoint,),
-    producers=("ingest", "profile"),
+    producers=("ingest", "profile", "notifier"),
     consumers=("notifier",),
     config=_compact(),
+    feedback=(
+        Feedback(
+            producer="notifier", reason="writes again what holds where an older record came last; equal ones rest"
+        ),
+    ),
 )
 PROFILE_UPDATES = Topic(
     name="profile-updates-v1",

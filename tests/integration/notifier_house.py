@@ -163,7 +163,11 @@ class House:
 
     async def order(self, commands: Sequence[SendMessage]) -> None:
         """Write each command's address and then the command."""
-        contacts = [(CONTACT_POINTS.name, each.alias, encode(self.contact(each))) for each in commands if each.field]
+        contacts = [
+            (CONTACT_POINTS.name, f"{each.alias}/{each.field}", encode(self.contact(each)))
+            for each in commands
+            if each.field
+        ]
         orders = [(OUTREACH_COMMANDS.name, each.customer, encode(each)) for each in commands]
         await self.write([*contacts, *orders])
 

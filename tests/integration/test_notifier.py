@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from shared import clock
-from shared.contract.codec import encode
+from shared.contract.codec import cloud_event, encode
 from shared.contract.commands import Allow, CancelMessage, SendMessage, Suppress
 from shared.contract.dead_letters import DeadLetter, sealed_field
 from shared.contract.facts import CustomerFact, MessageReported
@@ -25,7 +25,9 @@ from shared.contract.topics import (
     PROVIDER_RECEIPTS,
 )
 from shared.ids import derived_id
+from shared.kafka.clients import producer
 from tests.integration.notifier_house import OPEN, House, make_command, open_house
+from tests.oracle.reader import read_topic
 from tests.support.stack import fresh_database
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -161,6 +163,28 @@ async def test_who_was_erased_is_forgotten_and_what_comes_again_from_before_is_n
     assert len(await notifier.fetch("SELECT 1 FROM notifier.send_ledger WHERE customer = ANY($1)", both)) == 1
 
 
+async def test_t10_what_is_told_late_takes_no_newer_address_and_the_topic_ends_with_the_right_one(
+    notifier: House,
+) -> None:
+    """T10: an erasure's null lands behind an address given since, and then an old event is sent once more."""
+    command, erased = make_command("late", 1, "sms"), clock.now_ms() - 1_000
+    key, point = f"{command.alias}/{command.field}".encode(), notifier.contact(command)
+    newer = encode(msgspec.structs.replace(point, at=erased + 1))
+    old = encode(msgspec.structs.replace(point, sealed="old", at=erased - 1))
+    null = cloud_event("contact.point", id="e", source="huitou/profile", at=erased)
+
+    async with producer(notifier.kafka) as client:
+        await client.send_and_wait(CONTACT_POINTS.name, newer, key)
+        for late, headers in ((None, null), (old, [])):
+            await client.send_and_wait(CONTACT_POINTS.name, late, key, headers=headers)
+            await _ends_with(notifier, key, newer)
+    await notifier.write([(OUTREACH_COMMANDS.name, command.customer, encode(command))])
+
+    assert await notifier.until([command], OPEN, seconds=20) == {"sent": 1}
+    await notifier.until_published()
+    assert len(await _points(notifier, key)) == 5, "what is told again is answered once more"
+
+
 async def test_a_kill_switch_holds_commands_until_a_person_removes_it(notifier: House) -> None:
     await notifier.fetch("INSERT INTO notifier.kill_switch VALUES ('channel:sms', 'by hand', 0)")
     held, other = make_command("switch", 1, "sms"), make_command("switch", 2, "staff_task")
@@ -210,6 +234,18 @@ async def test_no_address_appears_in_clear_in_logs_database_or_topics(notifier: 
     assert address not in notifier.log_text()
     assert not [row for row in payloads if address.encode() in row["payload"]]
     assert not [row for row in points if address in row["sealed"]]
+
+
+async def _points(house: House, key: bytes) -> list[bytes | None]:
+    """Values of the key's records on contact-points-v1, in order."""
+    return [record.value for record in await read_topic(house.kafka, CONTACT_POINTS.name) if record.key == key]
+
+
+async def _ends_with(house: House, key: bytes, value: bytes) -> None:
+    end = clock.monotonic() + 30
+    while (await _points(house, key))[-1] != value:
+        assert clock.monotonic() < end, house.log_text()[-3000:]
+        await asyncio.sleep(0.1)
 
 
 async def _applied(house: House, *, receipts: int) -> None:

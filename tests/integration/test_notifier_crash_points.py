@@ -24,6 +24,7 @@ POINTS = (
     Point("db attempt after commit", 9),
     Point("fact customer-events-v1 after produce", 4),
     Point("offset before commit", 2),
+    Point("fact contact-points-v1 before produce", 1),
 )
 
 

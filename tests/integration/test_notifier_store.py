@@ -32,6 +32,7 @@ TABLES = (
     tables.suppression,
     tables.cancellation,
     tables.contact_point,
+    tables.contact_gone,
     tables.stream_position,
     tables.logical_clock,
     tables.receipt,

@@ -35,7 +35,7 @@ def to_send(world: World, *, per_channel: int = 6) -> list[SendMessage]:
 
 
 def write_log(world: World, commands: Sequence[SendMessage], keyring: Keyring) -> None:
-    """Append a sealed address of every alias that the commands name, then the commands."""
+    """Append a sealed address of every alias that the commands name, of one an old one behind it, then the commands."""
     sealed = {(each.alias, each.field): each for each in commands if each.field}
     for place, (alias, field) in enumerate(sorted(sealed)):
         address = {
@@ -44,7 +44,9 @@ def write_log(world: World, commands: Sequence[SendMessage], keyring: Keyring) -
             "external_userid": f"wm-{alias}",
         }[field]
         point = ContactPoint(alias=alias, field=field, sealed=keyring.seal(alias, field, address), at=1)
-        _put(world, CONTACT_POINTS.name, alias, encode(point))
+        old = msgspec.structs.replace(point, sealed="old", at=0)
+        for told in (point, old) if place == 0 else (point,):
+            world.append(CONTACT_POINTS.name, partition_of(alias.encode()), f"{alias}/{field}".encode(), encode(told))
     for each in commands:
         _put(world, OUTREACH_COMMANDS.name, each.customer, encode(each))
 

@@ -90,10 +90,12 @@ class LogProducer:
     def __init__(self, world: World, reach: Reach) -> None:
         self._world, self._reach = world, reach
 
-    async def send(self, topic: str, *, key: bytes, value: bytes, headers: Sequence[Any]) -> Awaitable[None]:
+    async def send(
+        self, topic: str, *, key: bytes, value: bytes, partition: int | None, headers: Sequence[Any]
+    ) -> Awaitable[None]:
         """As AIOKafkaProducer.send: the future is done when the record is acknowledged."""
         self._reach(f"fact {topic} before produce")
-        self._world.append(topic, partition_of(key), key, value)
+        self._world.append(topic, partition_of(key) if partition is None else partition, key, value)
         self._reach(f"fact {topic} after produce")
         acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         acknowledged.set_result(None)

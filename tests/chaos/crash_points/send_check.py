@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import msgspec
 
+from shared.contract.contact_points import ContactPoint
 from shared.contract.facts import CustomerFact, MessageReported
 from shared.contract.public_records import CandidateDecided, DeliveryDecided
-from shared.contract.topics import CUSTOMER_EVENTS, OUTREACH_DECISIONS
+from shared.contract.topics import CONTACT_POINTS, CUSTOMER_EVENTS, OUTREACH_DECISIONS
 
 from .sends import Sent
 
@@ -28,7 +29,18 @@ def differences(sent: Sent) -> list[str]:
     """One line per command and law that does not hold; empty where all is well."""
     if sent.stuck:
         return [f"no end: {sent.stuck}"]
-    return [*_ends(sent), *_once(sent), *_facts(sent)]
+    return [*_ends(sent), *_once(sent), *_facts(sent), *_addresses(sent)]
+
+
+def _addresses(sent: Sent) -> Iterator[str]:
+    """T10: compaction keeps the last record of a key, which must be the latest address."""
+    told: dict[bytes | None, list[int]] = defaultdict(list)
+    for (topic, _), log in sent.world.logs.items():
+        for stored in log if topic == CONTACT_POINTS.name else []:
+            told[stored.key].append(msgspec.json.decode(stored.value, type=ContactPoint).at)
+    for key, instants in told.items():
+        if instants[-1] != max(instants):
+            yield f"addresses: {key!r} ends with the address of {instants[-1]}, the latest is of {max(instants)}"
 
 
 def _ends(sent: Sent) -> Iterator[str]:

@@ -44,8 +44,8 @@ GRACE_S = 0.05
 """Between a crash and the next start: providers finish what has reached them."""
 IDLE_S, POLL_S = 0.05, 0.02
 _TABLES = (
-    "outbox, send_ledger, send_attempt, kill_switch, suppression, cancellation, contact_point, stream_position, receipt,"
-    " publication"
+    "outbox, send_ledger, send_attempt, kill_switch, suppression, cancellation, contact_point, contact_gone,"
+    " stream_position, receipt, publication"
 )
 _LATER = "UPDATE notifier.outbox SET not_before = 0 WHERE state IN ('pending', 'unknown', 'awaiting_staff')"
 _REST = """

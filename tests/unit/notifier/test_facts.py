@@ -62,7 +62,7 @@ def test_a_message_fact_is_keyed_by_customer_and_has_the_id_of_command_and_statu
         status="failed",
         reason="no-address",
     )
-    assert (fact.key, fact.event_id, decode_front(fact.value)) == ("u1", expected.id, expected)
+    assert (fact.key, fact.event_id, decode_front(fact.value or b"")) == ("u1", expected.id, expected)
     assert _decided(decided) == DeliveryDecided(
         id=derived_id("delivery", "c1", "failed"),
         command_id="c1",
@@ -80,4 +80,4 @@ def test_the_same_state_again_gives_the_same_records() -> None:
 
 
 def _decided(publication: Publication) -> DeliveryDecided:
-    return msgspec.json.decode(publication.value, type=DeliveryDecided)
+    return msgspec.json.decode(publication.value or b"", type=DeliveryDecided)

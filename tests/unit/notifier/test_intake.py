@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from services.notifier.intake import Contact, read_batch
+from services.notifier.addresses import UNDATED, Told
+from services.notifier.intake import read_batch
 from shared.contract.codec import cloud_event, encode
 from shared.contract.commands import CancelMessage, OutreachCommand, SendMessage
 from shared.contract.contact_points import ContactPoint
@@ -74,37 +75,22 @@ def test_a_cancellation_is_kept_beside_its_command() -> None:
     assert batch.logical_now == 8
 
 
-def test_of_an_address_the_last_stays_and_a_tombstone_forgets_what_came_with_its_key() -> None:
-    phone, newer = ContactPoint("u1", "phone", "s1", 1), ContactPoint("u1", "phone", "s2", 2)
-    mail, foreign = ContactPoint("u1", "email", "s3", 3), ContactPoint("u2", "email", "s4", 4)
-    values = [phone, mail, newer, None, foreign, mail]
-    keys = [b"u1", b"u1", b"u1", b"u1", b"u2", b"u1"]
+def test_addresses_are_kept_in_order_and_a_null_carries_the_instant_that_it_reaches() -> None:
+    """T10: the header `ce_time`; without one, or with one that cannot be read, a null is undated."""
+    point = ContactPoint("u1", "phone", "s1", AT)
+    dated = cloud_event("contact.point", id="e", source="huitou/profile", at=AT)
+    nulls = [dated, (), [("ce_time", b"yesterday")]]
 
     batch = read_batch(
         [
-            Line(CONTACT_POINTS.name, None if value is None else encode(value), offset, key)
-            for offset, (value, key) in enumerate(zip(values, keys, strict=True))
+            Line(CONTACT_POINTS.name, encode(point), 7, b"u1/phone", partition=3),
+            *(Line(CONTACT_POINTS.name, None, 8, b"u1/phone", headers=headers) for headers in nulls),
         ],
         _seal,
     )
 
-    assert batch.erased == {"u1": 2**63 - 1}
-    assert batch.contacts == {
-        ("u2", "email"): Contact(point=foreign, record_key="u2"),
-        ("u1", "email"): Contact(point=mail, record_key="u1"),
-    }
-
-
-def test_a_late_tombstone_spares_an_address_that_was_given_after_the_erasure() -> None:
-    """The chain is behind: what the person said since stands before the tombstone of what was said before."""
-    before, since = ContactPoint("u1", "phone", "s1", AT - 1), ContactPoint("u1", "phone", "s2", AT + 1)
-    headers = cloud_event("contact.point", id="e", source="huitou/profile", at=AT)
-    tombstone = Line(CONTACT_POINTS.name, None, key=b"u1/phone", headers=headers)
-    told = [Line(CONTACT_POINTS.name, encode(each), key=b"u1/phone") for each in (before, since)]
-
-    assert read_batch([told[0], tombstone], _seal).contacts == {}
-    assert [held.point for held in read_batch([*told, tombstone], _seal).contacts.values()] == [since]
-    assert read_batch([tombstone], _seal).erased == {"u1/phone": AT}
+    assert batch.addresses[0] == Told(key="u1/phone", at=AT, point=point, where=(3, 7))
+    assert [(each.at, each.point) for each in batch.addresses[1:]] == [(AT, None), (UNDATED, None), (UNDATED, None)]
 
 
 def test_receipts_are_kept_in_order() -> None:
@@ -126,6 +112,7 @@ def test_receipts_are_kept_in_order() -> None:
         (OUTREACH_COMMANDS.name, encode(_command(send_by=2**64 - 1)), "send_by"),
         (OUTREACH_COMMANDS.name, encode(_command(decided_at=-1)), "decided_at"),
         (CONTACT_POINTS.name, b"[]", "ValidationError"),
+        (CONTACT_POINTS.name, encode(ContactPoint("u1", "phone", "s", 2**62)), "at"),
         (PROVIDER_RECEIPTS.name, encode({"provider": "p", "ref": "r", "status": "read"}), "status"),
         (PROVIDER_RECEIPTS.name, encode({"provider": "p", "status": "delivered"}), "ref"),
     ],
@@ -137,7 +124,7 @@ def test_what_cannot_be_read_or_stored_is_buried_sealed_and_the_next_is_taken(
 
     assert list(batch.commands) == ["good"]
     (dead,) = batch.dead
-    letter = msgspec.json.decode(dead.value, type=DeadLetter)
+    letter = msgspec.json.decode(dead.value or b"", type=DeadLetter)
     assert (letter.topic, letter.offset, letter.customer, letter.arrived) == (topic, 6, "u1", 77)
     assert reason in letter.reason
     assert base64.b64decode(letter.sealed) == _seal("dead-letter", f"{topic}/0/6", value or b"")
@@ -147,4 +134,4 @@ def test_what_cannot_be_read_or_stored_is_buried_sealed_and_the_next_is_taken(
 def test_the_reason_of_a_dead_letter_quotes_nothing_of_the_record() -> None:
     batch = read_batch([Line(OUTREACH_COMMANDS.name, b'{"type":"it\'s 13800138000"}')], _seal)
 
-    assert "138" not in msgspec.json.decode(batch.dead[0].value, type=DeadLetter).reason
+    assert "138" not in msgspec.json.decode(batch.dead[0].value or b"", type=DeadLetter).reason
