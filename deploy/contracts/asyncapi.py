@@ -14,6 +14,8 @@ from shared.contract.topics import (
     OUTREACH_COMMANDS,
     OUTREACH_DECISIONS,
     REJECTED_EVENTS,
+    ROLL_KEY,
+    ROLLED,
     SEGMENT_CHANGES,
     SEGMENTS,
     TOPICS,
@@ -27,6 +29,10 @@ OPAQUE = "opaque"
 """Message of a topic without models."""
 WITH_HEADERS = (CONTACT_POINTS, SEGMENT_CHANGES, SEGMENTS, OUTREACH_COMMANDS, OUTREACH_DECISIONS, REJECTED_EVENTS)
 """Topics on which every record carries CloudEvents headers; elsewhere only facts are sure to."""
+ROLLING = (
+    f"A null under the key `{ROLL_KEY.decode()}`, without headers and in every partition, only lets Kafka close a segment: "
+    "like every null for a key that nobody holds it says nothing."
+)
 _HEADERS: Document = {
     "title": "CloudEventsHeaders",
     "description": "CloudEvents 1.0 in binary mode (Kafka binding), with the trace context where there is one.",
@@ -78,6 +84,7 @@ def asyncapi(version: str) -> Document:
 def _channel(topic: Topic) -> Document:
     return {
         "address": topic.name,
+        **({"description": ROLLING} if topic in ROLLED else {}),
         "servers": [{"$ref": "#/servers/kafka"}],
         "messages": {tag_of(model): _message(topic, model) for model in topic.models} or {OPAQUE: _opaque(topic)},
         "bindings": {

@@ -19,6 +19,7 @@ from shared.contract.topics import (
     OUTREACH_COMMANDS,
     OUTREACH_DECISIONS,
     REJECTED_EVENTS,
+    ROLL_KEY,
     SEGMENT_CHANGES,
     SEGMENTS,
 )
@@ -251,7 +252,7 @@ def _take_change(batch: Batch, record: Record, _: bool) -> None:  # noqa: FBT001
 
 def _take_snapshot(batch: Batch, record: Record, _: bool) -> None:  # noqa: FBT001
     if record.value is None:
-        if record.key is not None:
+        if record.key is not None and record.key != ROLL_KEY:
             batch.customers[_text(record.key.decode())] = None
         return
     shot = _decode_snapshot(record.value)

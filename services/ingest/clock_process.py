@@ -1,4 +1,4 @@
-"""Writes time into every partition. Knows ticks and partitions; not what falls due."""
+"""Writes time into every partition, and beside it roll records. Knows ticks and partitions; not what falls due."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
+from services.ingest.rolling import keep_rolling
 from services.ingest.settings import ClockSettings
 from shared import clock
 from shared.contract.broadcasts import Tick
@@ -63,8 +64,10 @@ async def _tick_on(bootstrap: str, stop: asyncio.Event, telemetry: Telemetry) ->
     client = producer(bootstrap)
     ticks = telemetry.meters.counter("huitou_clock_ticks_total")
     told = telemetry.meters.gauge("huitou_clock_timestamp_seconds")
+    rolling: asyncio.Task[None] | None = None
     try:
         await client.start()
+        rolling = asyncio.create_task(keep_rolling(client))
         while not stop.is_set():
             began, as_of = clock.monotonic(), clock.now_ms() - GRACE_MS
             async with asyncio.timeout(ACK_SECONDS):
@@ -74,6 +77,8 @@ async def _tick_on(bootstrap: str, stop: asyncio.Event, telemetry: Telemetry) ->
             telemetry.health.there(BROKER)
             await _pause(stop, EVERY_SECONDS - (clock.monotonic() - began))
     finally:
+        if rolling is not None:
+            rolling.cancel()
         with contextlib.suppress(KafkaError, TimeoutError):
             async with asyncio.timeout(ACK_SECONDS):
                 await client.stop()

@@ -14,7 +14,7 @@ from services.notifier.silence import Verdict
 from shared.contract.commands import Allow, CancelMessage, OutreachCommand, SendMessage, Suppress
 from shared.contract.contact_points import ContactPoint
 from shared.contract.dead_letters import LONGEST_SEALED, SEALED_AS, reason_of, sealed_field
-from shared.contract.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
+from shared.contract.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS, ROLL_KEY
 from shared.engine.fold import poison_limit
 from shared.instants import LATEST, parse_instant
 
@@ -102,6 +102,8 @@ def _read(record: Record, batch: Batch) -> None:
     if record.topic == OUTREACH_COMMANDS.name:
         _take_command(_decode_command(value), value, batch)
     elif record.topic == CONTACT_POINTS.name:
+        if record.key == ROLL_KEY and record.value is None:
+            return
         key = (record.key or b"").decode()
         batch.addresses.append(_address(key, record))
     elif record.topic == PROVIDER_RECEIPTS.name:

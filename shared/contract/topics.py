@@ -50,10 +50,20 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     feedback: tuple[Feedback, ...] = ()
 
 
+LATE = 3_600_000
+"""Milliseconds within which the broker looks for what has expired (five minutes by default) and removes its files (one)."""
+ROLL_KEY = b"roll"
+"""Key of the record that makes Kafka close a segment (T8): null value, no headers, into every partition of `ROLLED`."""
+
+
 def _delete(days: int, **more: str) -> dict[str, str]:
-    return {"cleanup.policy": "delete", "retention.ms": str(days * DAY)} | {
-        k.replace("_", "."): v for k, v in more.items()
-    }
+    """No record is kept for longer than `days`: retention counts from the last record of its segment."""
+    segment = DAY if days >= 30 else DAY // 4
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(days * DAY - segment - LATE),
+        "segment.ms": str(segment),
+    } | {k.replace("_", "."): v for k, v in more.items()}
 
 
 def _compact(**more: str) -> dict[str, str]:
@@ -105,7 +115,7 @@ CONTACT_POINTS = Topic(
     models=(contact_points.ContactPoint,),
     producers=("ingest", "profile", "notifier"),
     consumers=("notifier",),
-    config=_compact(),
+    config=_compact(segment_ms=str(DAY // 4)),
     feedback=(
         Feedback(
             producer="notifier", reason="writes again what holds where an older record came last; equal ones rest"
@@ -152,7 +162,7 @@ SEGMENTS = Topic(
     models=(public_records.SegmentSnapshot,),
     producers=("segmenter",),
     consumers=("console", "public"),
-    config=_compact(),
+    config=_compact(segment_ms=str(DAY // 4)),
 )
 RFM_HISTOGRAMS = Topic(
     name="rfm-histograms-v1",
@@ -208,6 +218,9 @@ DEAD_LETTERS = Topic(
     consumers=("console",),
     config=_delete(30),
 )
+
+ROLLED: tuple[Topic, ...] = (CONTACT_POINTS, SEGMENTS)
+"""Compacted and about persons: ingest's clock writes roll records there, so that what was deleted goes on idle partitions too."""
 
 
 def changelog(service: Service) -> Topic:

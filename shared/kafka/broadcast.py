@@ -1,4 +1,4 @@
-"""One record without a key into every partition of a topic: ticks, cuts, policies, declarations, requests."""
+"""One record into every partition of a topic, as a rule without a key: ticks, cuts, policies, declarations, requests."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class Producer(Protocol):
         self,
         topic: str,
         value: bytes | None = None,
+        key: bytes | None = None,
         *,
         partition: int | None = None,
         headers: Sequence[tuple[str, bytes]] | None = None,
@@ -50,8 +51,15 @@ class Producer(Protocol):
 class Broadcast:
     """A record on its way into every partition; `left` holds the partitions that have not acknowledged it."""
 
-    def __init__(self, topic: Topic, value: bytes, headers: Sequence[tuple[str, bytes]] = ()) -> None:
-        self._topic, self._value, self._headers = topic.name, value, headers
+    def __init__(
+        self,
+        topic: Topic,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        *,
+        key: bytes | None = None,
+    ) -> None:
+        self._topic, self._value, self._headers, self._key = topic.name, value, headers, key
         self.left = set(range(topic.partitions))
 
     async def over(self, client: Producer) -> None:
@@ -63,7 +71,7 @@ class Broadcast:
         refusals: list[BaseException] = []
         try:
             for partition in sorted(self.left):
-                ack = await client.send(self._topic, self._value, partition=partition, headers=self._headers)
+                ack = await client.send(self._topic, self._value, self._key, partition=partition, headers=self._headers)
                 acks[partition] = ack
         except KafkaError as error:
             refusals.append(error)

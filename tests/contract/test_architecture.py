@@ -40,7 +40,7 @@ SHELLS = {
     "gatherer http_process identity_api intake person_api person_sender protocol publisher segment_api settings "
     "typed_api typed_desk unlink unsubscribe_api hooks.api hooks.commands hooks.delivery hooks.generic hooks.reading "
     "hooks.shopify hooks.sources hooks.taker hooks.woocommerce hooks.youzan imports.command imports.forecasting "
-    "imports.importer_process imports.routes imports.sending imports.work",
+    "imports.importer_process imports.routes imports.sending imports.work rolling",
     "services.notifier": "__main__ app bell channels.email channels.sms channels.wecom channels.wecom_api channels.wire "
     "intake intake_store lookout meter outbox providers publisher reader reconciler rows sender settings silence store tables",
     "services.profile": "__main__",

@@ -9,7 +9,18 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from shared.contract.topics import PARTITIONS, TOPICS, Feedback, Topic
+from shared.contract.topics import (
+    DAY,
+    LATE,
+    PARTITIONS,
+    RFM_HISTOGRAMS,
+    ROLLED,
+    STATEFUL,
+    TOPICS,
+    Feedback,
+    Topic,
+    changelog,
+)
 
 NAME = re.compile(r"^[a-z]+(-[a-z]+)*-(v[1-9]\d*|changelog)$")
 
@@ -65,6 +76,28 @@ def test_models_are_tagged_and_tags_are_unique_within_a_topic() -> None:
         tags = [model.__struct_config__.tag for model in topic.models if issubclass(model, msgspec.Struct)]
         assert all(tags), topic.name
         assert len(tags) == len(set(tags)), topic.name
+
+
+def test_t8_no_record_outlives_the_days_of_the_privacy_page() -> None:
+    """T8: retention counts from the last record of a segment, so a segment's time and the broker's rounds come on top."""
+    days = {"customer-events-v1": 90, "segment-changes-v1": 90, "outreach-decisions-v1": 90}
+    days |= {"profile-updates-v1": 7, "segment-updates-v1": 7, "outreach-commands-v1": 14, "provider-receipts-v1": 14}
+    days |= {"rejected-events-v1": 30, "dead-letters-v1": 30}
+    deleted = {topic.name: topic for topic in TOPICS if topic.config["cleanup.policy"] == "delete"}
+
+    assert set(deleted) == set(days)
+    for name, topic in deleted.items():
+        longest = int(topic.config["retention.ms"]) + int(topic.config.get("segment.ms", 7 * DAY)) + LATE
+        assert longest <= days[name] * DAY, name
+
+
+def test_t8_every_compacted_topic_about_persons_is_rolled() -> None:
+    """T8: changelogs get the record of their partition every few seconds; histograms are about nobody."""
+    compacted = {topic.name for topic in TOPICS if topic.config["cleanup.policy"] == "compact"}
+    changelogs = {changelog(service).name for service in STATEFUL}
+
+    assert {topic.name for topic in ROLLED} == compacted - changelogs - {RFM_HISTOGRAMS.name}
+    assert all(int(topic.config["segment.ms"]) <= DAY // 4 for topic in ROLLED)
 
 
 def test_changelogs_are_compacted_as_rule_12_says() -> None:

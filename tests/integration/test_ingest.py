@@ -28,7 +28,7 @@ from shared.contract.broadcasts import Tick
 from shared.contract.codec import decode_front
 from shared.contract.facts import OrderPlaced, TraitsSet
 from shared.contract.identity import Linked
-from shared.contract.topics import PARTITIONS
+from shared.contract.topics import PARTITIONS, ROLL_KEY, ROLLED
 from shared.kafka.clients import group_consumer, reader
 from shared.sealing import Keyring
 from tests.support.stack import Embedded
@@ -154,9 +154,12 @@ async def test_the_clock_process_writes_live_ticks_into_every_partition(broker: 
     async with Running(tmp_path, broker).process("clock"):
         for _ in range(50):
             ticks = [record for record in await read(broker, "customer-events-v1") if record.key is None]
-            if {record.partition for record in ticks} == set(range(PARTITIONS)):
+            rolls = [record for topic in ROLLED for record in await read(broker, topic.name) if record.key == ROLL_KEY]
+            if {record.partition for record in ticks} == set(range(PARTITIONS)) and len(rolls) >= 2 * PARTITIONS:
                 break
             await asyncio.sleep(0.1)
+    assert {(each.topic, each.partition) for each in rolls} == {(t.name, n) for t in ROLLED for n in range(PARTITIONS)}
+    assert {(each.value, each.headers) for each in rolls} == {(None, ())}
     assert {record.partition for record in ticks} == set(range(PARTITIONS))
     for record in ticks:
         tick = decode_front(record.value)

@@ -37,6 +37,7 @@ class RefusingBroker:
         self,
         topic: str,
         value: bytes | None = None,
+        key: bytes | None = None,
         *,
         partition: int | None = None,
         headers: Sequence[tuple[str, bytes]] | None = None,

@@ -134,6 +134,7 @@ class Containers:
 
         image = KafkaContainer("confluentinc/cp-kafka:8.2.0").with_kraft()  # Kafka 4.2
         image = image.with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
+        image = image.with_env("KAFKA_LOG_CLEANER_BACKOFF_MS", "500")
         return str(self._stack.enter_context(image).get_bootstrap_server())
 
     def _start_database(self) -> str:

@@ -61,6 +61,7 @@ class RecordingPublisher:
         self,
         topic: str,
         value: bytes | None = None,
+        key: bytes | None = None,
         *,
         partition: int | None = None,
         headers: Sequence[tuple[str, bytes]] | None = None,

@@ -9,7 +9,14 @@ from shared.contract.bundles import Segments
 from shared.contract.commands import CancelMessage, SendMessage
 from shared.contract.facts import MessageReported, OrderPlaced, ProductViewed
 from shared.contract.public_records import CandidateDecided, DeliveryDecided, Gate, SegmentChanged, SegmentSnapshot
-from shared.contract.topics import CUSTOMER_EVENTS, OUTREACH_COMMANDS, OUTREACH_DECISIONS, SEGMENT_CHANGES, SEGMENTS
+from shared.contract.topics import (
+    CUSTOMER_EVENTS,
+    OUTREACH_COMMANDS,
+    OUTREACH_DECISIONS,
+    ROLL_KEY,
+    SEGMENT_CHANGES,
+    SEGMENTS,
+)
 from tests.unit.console.records import Stored, Tables, log_of
 
 
@@ -109,6 +116,7 @@ LOGS: list[list[Stored]] = [
         ("c1", snapshot("c1", stage="silent", rfm="general_keep", at=5, warned=True)),
         ("c3", snapshot("c3", stage="loyal", rfm="important_value", at=5, orders=7)),
         ("c2", None),
+        (ROLL_KEY.decode(), None),  # T8: nobody
         ("c1", snapshot("c1", stage="active", rfm="general_value", at=6, orders=2)),
     ),
     log_of(

@@ -28,6 +28,7 @@ class RecordingProducer:
         self,
         topic: str,
         value: bytes | None = None,
+        key: bytes | None = None,
         *,
         partition: int | None = None,
         headers: Sequence[tuple[str, bytes]] | None = None,

@@ -34,6 +34,22 @@ async def test_each_partition_gets_value_and_headers() -> None:
     assert record.left == set()
 
 
+async def test_t8_a_roll_record_has_a_key_no_value_and_no_headers() -> None:
+    """T8: into each partition, whatever the key's own would be."""
+    sent: list[tuple[object, ...]] = []
+
+    class Taking:
+        async def send(self, *record: object, partition: int, headers: object) -> asyncio.Future[None]:
+            sent.append((*record, partition, headers))
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            done.set_result(None)
+            return done
+
+    await Broadcast(Four(), None, key=b"roll").over(Taking())  # type: ignore[arg-type]
+
+    assert sent == [("four", None, b"roll", partition, ()) for partition in range(4)]
+
+
 async def test_a_refusal_is_raised_after_all_have_answered_and_the_next_call_writes_what_is_left() -> None:
     broker = RefusingBroker(KafkaTimeoutError(), down={1, 3})
     record = Broadcast(Four(), b"value")
@@ -51,7 +67,7 @@ async def test_a_producer_that_takes_no_more_leaves_the_rest(monkeypatch: pytest
     broker = RefusingBroker(down=())
     send = broker.send
 
-    async def full(topic: str, value: bytes | None = None, *, partition: int | None = None, **_: object) -> object:
+    async def full(topic: str, value: bytes | None, *_: object, partition: int | None = None, **__: object) -> object:
         if partition == 2:
             raise KafkaTimeoutError
         return await send(topic, value, partition=partition)

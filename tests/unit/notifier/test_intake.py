@@ -14,7 +14,7 @@ from shared.contract.codec import cloud_event, encode
 from shared.contract.commands import CancelMessage, OutreachCommand, SendMessage
 from shared.contract.contact_points import ContactPoint
 from shared.contract.dead_letters import DeadLetter
-from shared.contract.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS
+from shared.contract.topics import CONTACT_POINTS, OUTREACH_COMMANDS, PROVIDER_RECEIPTS, ROLL_KEY
 
 AT = 1_750_000_000_000
 
@@ -91,6 +91,13 @@ def test_addresses_are_kept_in_order_and_a_null_carries_the_instant_that_it_reac
 
     assert batch.addresses[0] == Told(key="u1/phone", at=AT, point=point, where=(3, 7))
     assert [(each.at, each.point) for each in batch.addresses[1:]] == [(AT, None), (UNDATED, None), (UNDATED, None)]
+
+
+def test_t8_a_roll_record_is_nothing_but_read() -> None:
+    """T8: its position counts."""
+    batch = read_batch([Line(CONTACT_POINTS.name, None, 4, ROLL_KEY)], _seal)
+
+    assert (batch.addresses, batch.dead, batch.positions) == ([], [], {(CONTACT_POINTS.name, 0): 5})
 
 
 def test_receipts_are_kept_in_order() -> None:
