@@ -69,12 +69,11 @@ class Request:
             place = (person.customer, contact.field, contact.value)
             if place in self._sealings:
                 continue
-            sealing = self._memory.begin(*place)
+            heard = self._heard(taken.facts[0])
+            sealing = self._memory.begin(*place, heard)
             if sealing is not None:
                 self._sealings[place] = sealing
-                emits.append(
-                    self._contact_point(person.customer, contact.field, contact.value, self._heard(taken.facts[0]))
-                )
+                emits.append(self._contact_point(person.customer, contact.field, contact.value, heard))
         if person.aliases or person.rivals:
             self.records += self._links.of(person)
         self.records += emits

@@ -31,6 +31,8 @@ class _Entry(NamedTuple):
     until: float
     sealed: bool
     """False while it is under way."""
+    at: int
+    """The latest instant of which the value was told."""
 
 
 @final
@@ -43,17 +45,18 @@ class SealMemory:
         self._secret = os.urandom(32)
         self._number = 0
 
-    def begin(self, customer: str, field: str, value: str) -> Sealing | None:
-        """What must be sealed and sent; None if this very value was, and nothing else since."""
+    def begin(self, customer: str, field: str, value: str, at: int) -> Sealing | None:
+        """What must be sealed and sent; None if this very value was and nothing else since, or one told of later than `at`."""
         place, digest, now = (customer, field), self._digest(value), self._monotonic()
         entry = self._entries.get(place)
-        if entry is not None and entry.sealed and entry.digest == digest and now < entry.until:
+        if entry is not None and entry.sealed and now < entry.until and (entry.digest == digest or at < entry.at):
+            self._entries[place] = entry._replace(at=max(at, entry.at))
             self._entries.move_to_end(place)
             return None
         self._number += 1
         contested = entry is not None and not entry.sealed and entry.digest != digest and now < entry.until
         self._entries[place] = _Entry(
-            digest, _NOBODY if contested else self._number, now + UNDER_WAY_SECONDS, sealed=False
+            digest, _NOBODY if contested else self._number, now + UNDER_WAY_SECONDS, sealed=False, at=at
         )
         self._entries.move_to_end(place)
         while len(self._entries) > self._capacity:
