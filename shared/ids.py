@@ -15,18 +15,29 @@ PROTECTED_LETTER = "g"
 CUSTOMER_ID_LENGTH = 33
 
 _canonical = msgspec.json.Encoder().encode
+_SPACE = NAMESPACE.bytes
+_VARIANT = {digit: "89ab"[number & 3] for number, digit in enumerate("0123456789abcdef")}
 
 
 def derived_id(*parts: str | int) -> str:
     """uuid5 of the canonical JSON of `parts`: the same parts give the same id for ever."""
-    hashed = hashlib.sha1(NAMESPACE.bytes + _canonical(parts), usedforsecurity=False).hexdigest()
-    variant = "89ab"[int(hashed[16], 16) & 3]  # as uuid.uuid5 writes it, without its object: a quarter of the time
-    return f"{hashed[:8]}-{hashed[8:12]}-5{hashed[13:16]}-{variant}{hashed[17:20]}-{hashed[20:32]}"
+    return _uuid5(_canonical(parts))
 
 
 def command_id(rule: str, customer: str, trigger_key: str, *, step: int = 0, position: int = 0) -> str:
     """Id of a command: never the attempt, the clock or the rule's version."""
     return derived_id(rule, customer, trigger_key, step, position)
+
+
+def event_id(topic: str, record: str, place: str = "", ordinal: int = 0) -> str:
+    """`ce_id` of a public record: what it is within its topic, what made it (`place`), and how many of that name `place` made before."""
+    return _uuid5(f"{topic}/{len(record)}/{record}/{place}/{ordinal}".encode())
+
+
+def _uuid5(name: bytes) -> str:
+    """As uuid.uuid5 in our namespace, without its object: a fifth of the time."""
+    hashed = hashlib.sha1(_SPACE + name, usedforsecurity=False).hexdigest()
+    return f"{hashed[:8]}-{hashed[8:12]}-5{hashed[13:16]}-{_VARIANT[hashed[16]]}{hashed[17:20]}-{hashed[20:32]}"
 
 
 def share_of(salt: str, customer: str) -> float:

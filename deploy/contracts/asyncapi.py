@@ -11,6 +11,7 @@ from deploy.create_topics import Settings
 from shared.contract.facts import Fact
 from shared.contract.topics import (
     CONTACT_POINTS,
+    DEAD_LETTERS,
     OUTREACH_COMMANDS,
     OUTREACH_DECISIONS,
     REJECTED_EVENTS,
@@ -27,7 +28,15 @@ ASYNCAPI = "3.0.0"
 KAFKA_BINDING = "0.5.0"
 OPAQUE = "opaque"
 """Message of a topic without models."""
-WITH_HEADERS = (CONTACT_POINTS, SEGMENT_CHANGES, SEGMENTS, OUTREACH_COMMANDS, OUTREACH_DECISIONS, REJECTED_EVENTS)
+WITH_HEADERS = (
+    CONTACT_POINTS,
+    SEGMENT_CHANGES,
+    SEGMENTS,
+    OUTREACH_COMMANDS,
+    OUTREACH_DECISIONS,
+    REJECTED_EVENTS,
+    DEAD_LETTERS,
+)
 """Topics on which every record carries CloudEvents headers; elsewhere only facts are sure to."""
 ROLLING = (
     f"A null under the key `{ROLL_KEY.decode()}`, without headers and in every partition, only lets Kafka close a segment: "
@@ -40,7 +49,12 @@ _HEADERS: Document = {
     "required": ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"],
     "properties": {
         "ce_specversion": {"type": "string", "const": "1.0"},
-        "ce_id": {"type": "string", "minLength": 1, "description": "Unique per source; the same over retries."},
+        "ce_id": {
+            "type": "string",
+            "minLength": 1,
+            "description": "One id, one record: the same where the record is written again after a crash or a retry. "
+            "A fact has the id that its sender gave it, unique per source.",
+        },
         "ce_source": {"type": "string", "format": "uri-reference", "minLength": 1},
         "ce_type": {"type": "string", "pattern": r"^huitou\..+\.v1$"},
         "ce_time": {"type": "string", "format": "date-time"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, Final, get_args
 
@@ -11,7 +12,7 @@ from services.console.letters import Letter
 from shared.contract.broadcasts import Broadcast, Checkpoint, ResyncRequested, Standing, Tick
 from shared.contract.bundles import Bundle, ProfileUpdated, SegmentsUpdated
 from shared.contract.codec import Headers, cloud_event, decode_front, encode, fact_headers
-from shared.contract.commands import OutreachCommand
+from shared.contract.commands import Allow, OutreachCommand, SendMessage, Suppress
 from shared.contract.dead_letters import LONGEST_SEALED
 from shared.contract.facts import CustomerFact, TraitsSet
 from shared.contract.identity import Forwarded, Fragment, Linked
@@ -26,7 +27,7 @@ from shared.contract.topics import (
 )
 from shared.engine.fold.batch import Emit
 from shared.engine.state.outgoing import KEY_LIMIT
-from shared.ids import derived_id
+from shared.ids import derived_id, event_id
 
 SOURCE: Final = "huitou/console"
 LARGEST_EVENT: Final = 256 << 10
@@ -185,15 +186,23 @@ def _command(letter: Letter, raw: bytes, fixed: bytes | None) -> PutBack:
         command = _decode_command(value)
     except _UNREADABLE as error:
         raise NoRemedyError(f"the command cannot be read ({_said(error)}): give it mended, with --with") from None
+    own = _name_of(command)
     if fixed is not None:
-        _same_command(raw, command.command_id)
-    headers = cloud_event(command.__struct_config__.tag, id=command.command_id, source=SOURCE, at=command.decided_at)
+        _same_command(raw, own)
+    same = value == raw and isinstance(command, SendMessage)
+    name = own if same else event_id(OUTREACH_COMMANDS.name, letter.id, hashlib.sha256(value).hexdigest())
+    headers = cloud_event(command.__struct_config__.tag, id=name, source=SOURCE, at=command.decided_at)
     return PutBack(_record(letter, _key(letter) if letter.key else command.customer.encode(), value, headers))
+
+
+def _name_of(command: OutreachCommand) -> str:
+    """Command id; empty for what tells of a person's silence."""
+    return "" if isinstance(command, Suppress | Allow) else command.command_id
 
 
 def _same_command(raw: bytes, command_id: str) -> None:
     try:
-        before = _decode_command(raw).command_id
+        before = _name_of(_decode_command(raw))
     except _UNREADABLE:
         return
     if before != command_id:

@@ -11,6 +11,7 @@ import msgspec
 
 from services.ingest.erasing import Erasure
 from services.ingest.fields import EventRefusedError
+from services.ingest.identifiers import Contact
 from services.ingest.link_memory import LinkMemory, Links
 from services.ingest.people import Person, Taken
 from services.ingest.seal_memory import Sealing, SealMemory
@@ -21,7 +22,7 @@ from shared.contract.partitioner import partition_of
 from shared.contract.rejected_events import RejectedEvent
 from shared.contract.topics import CONTACT_POINTS, CUSTOMER_EVENTS, REJECTED_EVENTS
 from shared.engine.fold.batch import Emit
-from shared.ids import derived_id
+from shared.ids import derived_id, event_id
 from shared.sealing import Keyring
 
 LARGEST_FACT: Final = 256 << 10
@@ -73,7 +74,7 @@ class Request:
             sealing = self._memory.begin(*place, heard)
             if sealing is not None:
                 self._sealings[place] = sealing
-                emits.append(self._contact_point(person.customer, contact.field, contact.value, heard))
+                emits.append(self._contact_point(person.customer, contact, taken.facts[0]))
         if person.aliases or person.rivals:
             self.records += self._links.of(person)
         self.records += emits
@@ -99,7 +100,8 @@ class Request:
             received_at=self.received_at,
             history=history,
         )
-        headers = cloud_event("event.rejected", id=rejected_id, source=self._source, at=self.received_at)
+        name = event_id(REJECTED_EVENTS.name, rejected_id, f"{event.reason}/{history}")  # told again it is the same
+        headers = cloud_event("event.rejected", id=name, source=self._source, at=self.received_at)
         key = self._source.encode()
         self.records.append(Emit(REJECTED_EVENTS.name, _partition(key), key, encode(event), headers))
 
@@ -112,14 +114,14 @@ class Request:
     def _heard(self, fact: Fact) -> int:
         return fact.at if self._latest is None else min(fact.at, self._latest)
 
-    def _contact_point(self, customer: str, field: str, value: str, at: int) -> Emit:
-        """Keyed by customer and field, for the topic is compacted; in the customer's own partition."""
-        point = ContactPoint(alias=customer, field=field, sealed=self._keyring.seal(customer, field, value), at=at)
-        key = f"{customer}/{field}".encode()
-        headers = cloud_event(
-            "contact.point", id=derived_id("contact", customer, field, at), source=self._source, at=at
-        )
-        return Emit(CONTACT_POINTS.name, _partition(customer.encode()), key, encode(point), headers)
+    def _contact_point(self, customer: str, contact: Contact, fact: Fact) -> Emit:
+        """Keyed by customer and field, for the topic is compacted; in the customer's own partition; named by its event."""
+        at, key = self._heard(fact), f"{customer}/{contact.field}"
+        sealed = self._keyring.seal(customer, contact.field, contact.value)
+        point = ContactPoint(alias=customer, field=contact.field, sealed=sealed, at=at)
+        name = event_id(CONTACT_POINTS.name, key, f"{fact.source}/{fact.id}")
+        headers = cloud_event("contact.point", id=name, source=self._source, at=at)
+        return Emit(CONTACT_POINTS.name, _partition(customer.encode()), key.encode(), encode(point), headers)
 
 
 def _with_aliases(facts: tuple[Fact, ...], person: Person) -> tuple[Fact, ...]:

@@ -11,12 +11,10 @@ from services.profile import orders
 from services.profile.consents import since
 from services.profile.ranks import COMMUTATIVE
 from services.profile.state import Book, Contact, State, Tag, Trait
-from shared.contract.codec import cloud_event
 from shared.contract.contact_points import CONTACT_FIELDS
 from shared.contract.partitioner import partition_of
 from shared.contract.topics import CONTACT_POINTS
-from shared.engine.fold.fold import Output
-from shared.ids import derived_id
+from shared.engine.fold.fold import Event, Output
 
 SOURCE = "huitou/profile"
 Dated = TypeVar("Dated", Trait, Tag, Contact)
@@ -71,9 +69,10 @@ def _tombstones(ids: dict[str, None], fields: dict[str, None], kept: State) -> I
         partition = partition_of(alias.encode())
         for field in fields:
             if (alias, field) not in held:
-                name = derived_id("erased", alias, field, kept.erased)
-                headers = cloud_event("contact.point", id=name, source=SOURCE, at=kept.erased)
-                yield Output(CONTACT_POINTS.name, f"{alias}/{field}", None, partition, headers)
+                key = f"{alias}/{field}"
+                yield Output(
+                    CONTACT_POINTS.name, key, None, partition, Event("contact.point", key, SOURCE, kept.erased)
+                )
 
 
 def _later(values: dict[str, Dated], until: int) -> dict[str, Dated]:

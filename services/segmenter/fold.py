@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -16,15 +16,15 @@ from services.segmenter.rfm import UNCLASSIFIED, grid, scale_of
 from services.segmenter.state import NO_DAY, Customer, Handed, decode_handed, encode_handed
 from shared.contract.broadcasts import Broadcast, CutsPublished, Standing, Tick
 from shared.contract.bundles import Bundle, Change, ProfileUpdated, Segments, SegmentStep, SegmentsUpdated
-from shared.contract.codec import cloud_event
 from shared.contract.histograms import EpochMarked, HistogramChunk
 from shared.contract.identity import Fragment
 from shared.contract.public_records import SegmentChanged, SegmentSnapshot
 from shared.contract.topics import PROFILE_UPDATES, RFM_HISTOGRAMS, SEGMENT_CHANGES, SEGMENT_UPDATES, SEGMENTS
-from shared.engine.fold.fold import Columns, Context, Outcome, Output
-from shared.ids import derived_id
+from shared.engine.fold.fold import Columns, Context, Event, Outcome, Output
 from shared.instants import parse_zone
 from shared.shop import Shop
+
+SOURCE: Final = "huitou/segmenter"
 
 _decode = msgspec.msgpack.Decoder(Customer).decode
 decode_record = msgspec.json.Decoder(ProfileUpdated | Broadcast | Fragment).decode
@@ -101,7 +101,7 @@ class SegmenterFold:
     def current(self, state: Customer, context: Context) -> Outcome[Customer]:
         """Where the customer stands, as a step without changes, and his snapshot."""
         step = SegmentStep(at=state.now, cause="resync", profile=state.profile, segments=state.segments)
-        shown = self._snapshot(context, state.seq, step, 0)
+        shown = self._snapshot(context.key, state.seq, step)
         return Outcome(state, logic.due_of(state, self._rules), state.now, (step,), (shown,))
 
     def surrender(self, state: Customer) -> tuple[Customer, bytes]:
@@ -115,7 +115,7 @@ class SegmenterFold:
         outcome = self._outcome(state, after, steps, as_of=at, context=context)
         if not after.profile.erased or context.alias == context.key:
             return outcome
-        gone = Output(SEGMENTS.name, context.alias, None)  # its own worker may have shown it after the erasure
+        gone = _gone(context.key, context.alias, at)  # its own worker may have shown it after the erasure
         return msgspec.structs.replace(outcome, outputs=(*outcome.outputs, gone))
 
     def split(
@@ -144,25 +144,23 @@ class SegmenterFold:
         """Every change, and a snapshot after every step that changed anything in it; an erased person's is taken out."""
         outputs: list[Output] = []
         key, seq, shown = context.key, before.seq, _shows(before)
-        for number, step in enumerate(steps):
+        for step in steps:
             for change in step.changes:
                 seq += 1
                 changed = self._changed(key, seq, change, step=step, as_of=as_of)
-                outputs.append(_public(SEGMENT_CHANGES.name, changed, derived_id("change", key, seq), at=step.at))
+                outputs.append(_public(SEGMENT_CHANGES.name, changed, f"{key}/{seq}", at=step.at))
             shows = _shows(step)
             if shows != shown:
                 shown = shows
-                outputs.append(self._snapshot(context, seq, step, number))
-        return (*outputs, *_taken_out(before, steps))
+                outputs.append(self._snapshot(key, seq, step))
+        return (*outputs, *_taken_out(key, before, steps))
 
-    def _snapshot(self, context: Context, seq: int, step: SegmentStep, number: int) -> Output:
-        segments, profile, key = step.segments, step.profile, context.key
+    def _snapshot(self, key: str, seq: int, step: SegmentStep) -> Output:
+        segments, profile = step.segments, step.profile
         snapshot = SegmentSnapshot(
             customer=key, seq=seq, segments=segments, orders=profile.orders, total=profile.total, as_of=step.at
         )
-        origin = ".".join(map(str, context.origin))
-        name = f"snapshot/{key}/{origin}/{number}"  # unique by its place; a derived id would cost a third more
-        shown = _public(SEGMENTS.name, snapshot, name, at=step.at)
+        shown = _public(SEGMENTS.name, snapshot, key, at=step.at, hashed=False)
         forgotten = profile.erased and not profile.orders and not profile.total
         return msgspec.structs.replace(shown, value=None) if forgotten else shown
 
@@ -239,15 +237,19 @@ def _shows(said: Customer | SegmentStep) -> tuple[Segments, int, int, int]:
     return said.segments, profile.orders, profile.total, profile.erased
 
 
-def _taken_out(before: Customer, steps: Sequence[SegmentStep]) -> list[Output]:
+def _taken_out(key: str, before: Customer, steps: Sequence[SegmentStep]) -> list[Output]:
     """The snapshots of an erased person's other ids: all when he is erased further, then of those that come."""
     if not steps or not steps[-1].profile.erased:
         return []
     profile = steps[-1].profile
     gone = before.profile.ids if before.profile.erased == profile.erased else ()
-    return [Output(SEGMENTS.name, other, None) for other in profile.ids if other not in gone]
+    return [_gone(key, other, steps[-1].at) for other in profile.ids if other not in gone]
 
 
-def _public(topic: str, value: SegmentChanged | SegmentSnapshot, name: str, *, at: int) -> Output:
-    headers = cloud_event(value.__struct_config__.tag, id=name, source="huitou/segmenter", at=at)
-    return Output(topic, value.customer, value, headers=headers)
+def _gone(holder: str, other: str, at: int) -> Output:
+    """No snapshot of `other`, an id of the person `holder`, from `at` (ms) on."""
+    return Output(SEGMENTS.name, other, None, event=Event("segment.snapshot", f"{holder}/{other}", SOURCE, at))
+
+
+def _public(topic: str, value: SegmentChanged | SegmentSnapshot, name: str, *, at: int, hashed: bool = True) -> Output:
+    return Output(topic, value.customer, value, event=Event(value.__struct_config__.tag, name, SOURCE, at, hashed))

@@ -15,12 +15,10 @@ from services.trigger_engine.gates import SWITCHES
 from services.trigger_engine.state import State, next_due
 from shared.contract.broadcasts import Broadcast, PolicyPublished, SourceCompleted, Standing, Tick
 from shared.contract.bundles import Bundle, SegmentStep, SegmentsUpdated
-from shared.contract.codec import cloud_event
 from shared.contract.commands import Allow, SendMessage, Suppress
 from shared.contract.identity import Fragment
 from shared.contract.topics import OUTREACH_COMMANDS, OUTREACH_DECISIONS, SEGMENT_UPDATES
-from shared.engine.fold.fold import Columns, Context, Outcome, Output
-from shared.ids import derived_id
+from shared.engine.fold.fold import Columns, Context, Event, Outcome, Output
 from shared.instants import parse_zone
 from shared.language.check import parse_policy
 from shared.language.compile import compile_policy, no_rules
@@ -155,19 +153,12 @@ def _outcome(state: State, said: Sequence[Said], here: Here) -> Outcome[State]:
 
 
 def _output(record: Said, customer: str) -> Output:
+    once = isinstance(record, SendMessage)  # the ledger of what was sent sees to it; a replay by hand keeps the id
     if isinstance(record, SendMessage):
         topic, name = OUTREACH_COMMANDS, record.command_id
     elif isinstance(record, Suppress | Allow):
-        name = derived_id(
-            str(record.__struct_config__.tag),
-            customer,
-            record.channel,
-            record.purpose,
-            record.decided_at,
-            record.number,
-        )
-        topic = OUTREACH_COMMANDS
+        topic, name = OUTREACH_COMMANDS, f"{customer}/{record.channel}/{record.purpose}/{record.number}"
     else:
         topic, name = OUTREACH_DECISIONS, record.id
-    headers = cloud_event(record.__struct_config__.tag, id=name, source=SOURCE, at=record.decided_at)
-    return Output(topic.name, customer, record, headers=headers)
+    event = Event(record.__struct_config__.tag, name, SOURCE, record.decided_at, once=once)
+    return Output(topic.name, customer, record, event=event)

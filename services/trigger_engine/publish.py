@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from shared import clock
 from shared.contract.broadcasts import PolicyPublished
 from shared.contract.codec import cloud_event, encode
 from shared.contract.topics import CUSTOMER_EVENTS
+from shared.ids import event_id
 from shared.kafka.broadcast import Broadcast, until_acknowledged
 from shared.language.check import parse_policy
 from shared.log import Log
@@ -22,7 +24,8 @@ async def publish_policy(bootstrap: str, document: Any, *, within: float | None 
     """
     version = parse_policy(document).version
     value = encode(PolicyPublished(number=version, document=document))
-    headers = cloud_event("policy.published", id=f"policy-{version}", source="policy", at=clock.now_ms())
+    name = event_id(CUSTOMER_EVENTS.name, f"policy-{version}", hashlib.sha256(value).hexdigest())
+    headers = cloud_event("policy.published", id=name, source="policy", at=clock.now_ms())
     await until_acknowledged(bootstrap, Broadcast(CUSTOMER_EVENTS, value, headers), name="policy", within=within)
     _log.info("policy published", version=version, partitions=CUSTOMER_EVENTS.partitions)
     return version

@@ -59,7 +59,7 @@ class Broadcast:
         *,
         key: bytes | None = None,
     ) -> None:
-        self._topic, self._value, self._headers, self._key = topic.name, value, headers, key
+        self._topic, self._value, self.headers, self._key = topic.name, value, headers, key
         self.left = set(range(topic.partitions))
 
     async def over(self, client: Producer) -> None:
@@ -71,7 +71,7 @@ class Broadcast:
         refusals: list[BaseException] = []
         try:
             for partition in sorted(self.left):
-                ack = await client.send(self._topic, self._value, self._key, partition=partition, headers=self._headers)
+                ack = await client.send(self._topic, self._value, self._key, partition=partition, headers=self.headers)
                 acks[partition] = ack
         except KafkaError as error:
             refusals.append(error)

@@ -16,6 +16,7 @@ from deploy.demo.verdict import Verdict, at_rest
 from deploy.stack.stack import CACHE, Stack, emptied
 from shared import clock
 from shared.contract import topics
+from shared.engine.fold.batch import Emit
 from shared.instants import format_instant
 from shared.sealing import Keyring
 from shared.shop import Shop
@@ -31,6 +32,7 @@ from tests.demo.judge import judge
 from tests.oracle import outputs
 from tests.oracle.answers import Answer
 from tests.oracle.reader import LogRecord, read_topic
+from tests.support import event_ids
 from tests.support.unguarded import entries
 
 CALM_LAG = 1_000
@@ -132,6 +134,7 @@ async def run(directory: Path, plan: Plan, say: Say, *, cache: Path = CACHE) -> 
         red = [f"{one.name}: {one.failures} of {one.compared}" for one in checks if one.failures]
         red += [f"{one.service}: {one.difference} {one.unit} unaccounted for" for one in books if one.difference]
         red += [f"P {verdict.duplicates} messages accepted twice"] if verdict.duplicates else []
+        red += [f"E {wrong}" for wrong in await _event_ids(stack.kafka, {one.place for one in chaos.planted})]
         red += ["no id was ever handed over"] if plan.merges and not answer.handovers else []
         verdict = msgspec.structs.replace(verdict, checks=verdict.checks | {poison.name: msgspec.to_builtins(poison)})
         return _result(chaos, load, began, red=red, verdict=verdict, accounts=books, answer=answer)
@@ -189,6 +192,18 @@ async def _seen(chaos: Chaos, verdict: Verdict) -> Seen:
         outbox=sum(verdict.outbox.values()),
         letters=outputs.dead_letters_of(await read(topics.DEAD_LETTERS)),
         planted=chaos.planted,
+    )
+
+
+async def _event_ids(kafka: str, planted: set[tuple[str, int, int]]) -> list[str]:
+    """Public records whose `ce_id` stands over another one too, or that have two."""
+    return event_ids.breaches(
+        [
+            Emit(topic, one.partition, one.key, one.value or b"", one.headers)
+            for topic in sorted(event_ids.PUBLIC)
+            for one in await read_topic(kafka, topic)
+            if (topic, one.partition, one.offset) not in planted
+        ]
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -20,6 +20,7 @@ class LogRecord(msgspec.Struct, frozen=True):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 async def read_topic(bootstrap: str, topic: str, *, patience: float = 60.0) -> list[LogRecord]:
@@ -67,7 +68,7 @@ async def _read(
         elif clock.monotonic() - progress > patience:
             raise TimeoutError(f"{topic}: no record for {patience:.0f} s, the ends are not reached")
         found += [
-            LogRecord(record.partition, record.offset, record.timestamp, record.key, record.value)
+            LogRecord(record.partition, record.offset, record.timestamp, record.key, record.value, record.headers)
             for place, batch in batches.items()
             for record in batch
             if record.offset < ends[place]

@@ -32,7 +32,7 @@ class Followed:
         ends = await consumer.end_offsets(places)
         while any([await consumer.position(place) < end for place, end in ends.items()]):
             for place, batch in (await consumer.getmany(timeout_ms=200)).items():
-                seen += [LogRecord(place.partition, r.offset, r.timestamp, r.key, r.value) for r in batch]
+                seen += [LogRecord(place.partition, r.offset, r.timestamp, r.key, r.value, r.headers) for r in batch]
         return list(seen)
 
     async def _opened(self, places: list[TopicPartition]) -> AIOKafkaConsumer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ class Stored(msgspec.Struct, frozen=True):
     key: bytes | None
     value: bytes
     timestamp: int = 0
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class CrashError(Exception):
@@ -59,7 +60,7 @@ class World:
 
     def append(self, emit: Emit) -> None:
         log = self.log(emit.topic, emit.partition)
-        log.append(Stored(len(log), emit.key, emit.value))
+        log.append(Stored(len(log), emit.key, emit.value, headers=emit.headers))
 
     def effect(self) -> None:
         self.effects += 1
@@ -69,7 +70,13 @@ class World:
     async def send(self, topic: str, partition: int, records: Sequence[Emit]) -> None:
         for record in records:
             self.effect()
-            self.append(Emit(topic, partition, record.key, record.value))
+            self.append(Emit(topic, partition, record.key, record.value, record.headers))
+
+    def records(self) -> Iterator[Emit]:
+        """Every record of every topic, as it was written."""
+        for (topic, partition), log in sorted(self.logs.items()):
+            for record in log:
+                yield Emit(topic, partition, record.key, record.value, record.headers)
 
     def values(self, topic: str) -> list[Any]:
         """Decoded values of a topic, partition by partition."""

@@ -42,6 +42,21 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     """The highest that a policy of this partition ever named (rule 14)."""
 
 
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """What the CloudEvents headers of an output say; the engine makes `ce_id` of it (shared/ids.py, `event_id`)."""
+
+    tag: object
+    id: str
+    """What the record is within its topic. One input record may make several of one id: they are counted."""
+    source: str
+    at: int
+    """Instant, ms."""
+    hashed: bool = True
+    """False: `ce_id` names its parts in clear, for a record made at nearly every step (the hash is a tenth of a hop's work)."""
+    once: bool = False
+    """No other record ever has this id: it is `ce_id` as it is."""
+
+
 class Output(msgspec.Struct, frozen=True, gc=False):
     """A record that leaves the chain: `value` is a tagged struct (None takes the key out), the key decides the partition."""
 
@@ -49,7 +64,8 @@ class Output(msgspec.Struct, frozen=True, gc=False):
     key: str
     value: msgspec.Struct | None
     partition: int | None = None
-    headers: Sequence[tuple[str, bytes]] = ()
+    event: Event | None = None
+    """None: a record between our own services, without headers."""
 
 
 class Outcome(msgspec.Struct, Generic[S], frozen=True, gc=False):

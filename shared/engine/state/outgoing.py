@@ -12,10 +12,11 @@ from shared.contract.origin import Origin
 from shared.contract.partitioner import partition_of
 from shared.contract.topics import CUSTOMER_EVENTS, DEAD_LETTERS, MAX_RECORD, PROFILE_UPDATES, SEGMENT_UPDATES
 from shared.engine.fold.batch import Emit, Record
-from shared.engine.fold.fold import Fold, Outcome, S
+from shared.engine.fold.fold import Event, Fold, Outcome, S
 from shared.engine.fold.rules import BrokenInvariantError, Off, Rule
 from shared.engine.state.entry import Entry
 from shared.engine.state.stored import NO_LINKS, Links
+from shared.ids import event_id
 
 Seal = Callable[[str, str, bytes], str]
 """(alias, field, bytes) → sealed text, for the content of dead letters."""
@@ -23,6 +24,8 @@ KEY_LIMIT = 4_096
 """Bytes a key may have: keys stand in outputs, changelog and dead letters, which have a limit of their own."""
 HOPS: Final = (CUSTOMER_EVENTS.name, PROFILE_UPDATES.name, SEGMENT_UPDATES.name)
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+Mark = tuple[str, Origin]
+"""Source key and source origin of a record on a feedback edge."""
 
 
 class OversizedOutputError(ValueError):
@@ -56,17 +59,32 @@ class Outgoing(Generic[S]):
         return Emit(topic, partition_of(key or b"") if partition is None else partition, key, encoded, headers)
 
     def of_step(
-        self, entry: Entry[S], outcome: Outcome[S], origin: Origin, links: Links, more: Mapping[str, Any] = NOTHING
+        self,
+        entry: Entry[S],
+        outcome: Outcome[S],
+        origin: Origin,
+        links: Links,
+        more: Mapping[str, Any] = NOTHING,
+        *,
+        mark: Mark | None = None,
     ) -> list[Emit]:
-        """The bundle for the next hop, with `more` fields, then what leaves the chain."""
+        """The bundle for the next hop, with `more` fields, then what leaves the chain.
+
+        Public records are named by `mark` where the input record has one, else by `origin` (shared/ids.py, `event_id`).
+        """
         emits = []
         if outcome.steps is not None and self._fold.bundle is not None:
             emits.append(self.bundle(entry, origin, links, as_of=outcome.as_of, steps=outcome.steps, **more))
+        if not outcome.outputs:
+            return emits
+        source, (epoch, partition, offset, step) = mark or ("", origin)
+        place, told = f"{source}@{epoch}.{partition}.{offset}.{step}", dict[tuple[str, str], int]()
         for output in outcome.outputs:
             own = output.partition is None and output.key == entry.name
-            partition = self._partition if own else output.partition
+            home = self._partition if own else output.partition
             key = entry.key if own else output.key.encode()
-            emits.append(self.record(output.topic, key, output.value, partition=partition, headers=output.headers))
+            headers = () if output.event is None else _headers(output.topic, output.event, place, told)
+            emits.append(self.record(output.topic, key, output.value, partition=home, headers=headers))
         return emits
 
     def bundle(self, entry: Entry[S], origin: Origin, links: Links, **body: Any) -> Emit:
@@ -96,5 +114,23 @@ class Outgoing(Generic[S]):
             arrived=record.timestamp,
             sealed=self._seal(SEALED_AS, where, (record.value or b"")[:LONGEST_SEALED]),
         )
-        buried = Emit(DEAD_LETTERS.name, self._partition, None if record.key is None else key, codec.encode(letter))
-        self.letters.append(buried)
+        headers = codec.cloud_event(
+            "dead.letter",
+            id=event_id(DEAD_LETTERS.name, f"{letter.service}/{where}/{letter.customer}"),
+            source=f"huitou/{letter.service}",
+            at=letter.arrived,
+        )
+        none = record.key is None
+        self.letters.append(
+            Emit(DEAD_LETTERS.name, self._partition, None if none else key, codec.encode(letter), headers)
+        )
+
+
+def _headers(topic: str, event: Event, place: str, told: dict[tuple[str, str], int]) -> codec.Headers:
+    """`told`: how many of an id this input record has made so far, by topic and id."""
+    name = event.id
+    if not event.once:
+        which = topic, name
+        ordinal = told[which] = told.get(which, -1) + 1
+        name = event_id(topic, name, place, ordinal) if event.hashed else f"{name}/{place}/{ordinal}"
+    return codec.cloud_event(event.tag, id=name, source=event.source, at=event.at)

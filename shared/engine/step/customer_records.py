@@ -60,7 +60,7 @@ class CustomerRecords(Generic[S]):
         if known and Rule.MARKS not in self._off:
             self._counts.duplicates += 1
             return
-        self._live(Taken(record, place, origin, entry.links, len(record.value or b"")), entry, decoded)
+        self._live(Taken(record, place, origin, entry.links, len(record.value or b""), mark=mark), entry, decoded)
 
     def _live(self, taken: Taken, entry: Entry[S], decoded: Any) -> None:
         """A record for an id that holds its state."""

@@ -159,9 +159,7 @@ class Partition(Generic[S]):
         outputs = self.fold.after_tick(before, tick, self.store.columns)
         self._steps.quiet = self._steps.quiet and not outputs
         record_of = self._out.record
-        self._out.emits += [
-            record_of(o.topic, o.key.encode(), o.value, partition=o.partition, headers=o.headers) for o in outputs
-        ]
+        self._out.emits += [record_of(o.topic, o.key.encode(), o.value, partition=o.partition) for o in outputs]
         self._forward(tick, origin)
         return self.fold.closes_batch(before, tick) and Rule.EPOCH_CLOSE not in self._off
 

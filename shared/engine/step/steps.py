@@ -40,7 +40,7 @@ class Steps(Generic[S]):
         links = taken.links
         try:
             outcome = take(self._context(entry, taken))
-            emits = [] if outcome is None else self._out.of_step(entry, outcome, taken.origin, links, taken.told)
+            emits = [] if outcome is None else self._of_step(entry, outcome, taken)
             size = self._size(entry, outcome, links, taken.size)
         except Exception as error:  # whatever fails in a step is poison for this (record, customer) alone
             if Rule.POISON in self._off:
@@ -66,7 +66,7 @@ class Steps(Generic[S]):
         """What a step would say; nothing of the state changes. Where it fails, that is poison, and nothing is said."""
         try:
             outcome = take(self._context(entry, taken))
-            return [] if outcome is None else self._out.of_step(entry, outcome, taken.origin, taken.links, taken.told)
+            return [] if outcome is None else self._of_step(entry, outcome, taken)
         except Exception as error:  # as in `run`: poison for this customer alone
             if Rule.POISON in self._off:
                 raise
@@ -97,6 +97,9 @@ class Steps(Generic[S]):
         self.balance = poison_limit.failed(self.balance) if counts else self.balance
         self.quiet = False
         self._out.bury(record, error, customer)
+
+    def _of_step(self, entry: Entry[S], outcome: Outcome[S], taken: Taken) -> list[Emit]:
+        return self._out.of_step(entry, outcome, taken.origin, taken.links, taken.told, mark=taken.mark)
 
     def _context(self, entry: Entry[S], taken: Taken) -> Context:
         whole, arrived = linking.whole(taken.links, entry.name, self._out.hop), taken.record.timestamp

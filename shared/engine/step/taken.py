@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from shared.contract.origin import Origin
-from shared.engine.state.outgoing import NOTHING
+from shared.engine.state.outgoing import NOTHING, Mark
 from shared.engine.state.stored import Links
 
 
@@ -23,3 +23,5 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
     """Bytes of the record, for the estimate of the state's."""
     told: Mapping[str, Any] = NOTHING
     """What the bundle tells beside its steps."""
+    mark: Mark | None = None
+    """Of a record on a feedback edge; a repeat of it stands at another place and has the same mark."""

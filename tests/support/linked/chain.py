@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -39,7 +39,7 @@ class Chain:
 
     def put(self, emit: Emit) -> None:
         log = self.log(emit.topic, emit.partition)
-        log.append(Stored(len(log), emit.key, emit.value, 0))
+        log.append(Stored(len(log), emit.key, emit.value, headers=emit.headers))
 
     def write(self, key: str, record: Any) -> None:
         self.put(Emit(HOPS[0], partition_of(key.encode()), key.encode(), encode(record)))
@@ -80,6 +80,12 @@ class Chain:
 
     def entry(self, hop: int, name: str) -> Entry[Any]:
         return self.hops[hop].partitions[partition_of(name.encode())].memory.look(name.encode())
+
+    def records(self) -> Iterator[Emit]:
+        """Every record of every topic, as it was written."""
+        for (topic, partition), log in sorted(self.logs.items()):
+            for record in log:
+                yield Emit(topic, partition, record.key, record.value, record.headers)
 
     def told(self, topic: str) -> list[Any]:
         """Decoded values of a topic, partition by partition."""

@@ -12,7 +12,7 @@ from services.console.remedies import LARGEST_EVENT, NoRemedyError, PutBack, Res
 from shared.contract.broadcasts import CutsPublished, PolicyPublished, ResyncRequested, Tick
 from shared.contract.bundles import Happened, Profile, ProfileStep, ProfileUpdated
 from shared.contract.codec import decode_front, encode
-from shared.contract.commands import CancelMessage
+from shared.contract.commands import CancelMessage, Suppress
 from shared.contract.dead_letters import LONGEST_SEALED, DeadLetter
 from shared.contract.facts import OrderPlaced, TraitsSet
 from shared.contract.identity import Forwarded, Fragment, Linked
@@ -29,6 +29,7 @@ from shared.contract.topics import (
     SEGMENT_UPDATES,
 )
 from shared.instants import LATEST
+from tests.unit.trigger_engine.story import NOON, ORDERED, Story, rule
 
 ORDER = OrderPlaced(id="e1", at=5, order_id="o1", amount=7, currency="CNY")
 CANCEL = CancelMessage(command_id="c1", customer="ann", reason="r", decided_at=1)
@@ -201,6 +202,25 @@ def test_a_command_goes_back_under_the_id_that_it_had() -> None:
     another = encode(msgspec.structs.replace(CANCEL, command_id="c2"))
     with pytest.raises(NoRemedyError, match="command_id"):
         remedy(buried(OUTREACH_COMMANDS.name), encode(CANCEL), fixed=another)
+
+
+def test_t5_a_replayed_send_has_the_id_of_the_record_that_it_repeats_and_a_mended_one_its_own() -> None:
+    story = Story(rule("offer", ORDERED))
+    story.buys(NOON)
+    raw = encode(story.commands[0])
+    mended = encode(msgspec.structs.replace(story.commands[0], template="other"))
+    letter = buried(OUTREACH_COMMANDS.name)
+    ids = [
+        dict(put(remedy(letter, raw, fixed=fixed)).record.headers)["ce_id"].decode() for fixed in (None, raw, mended)
+    ]
+
+    assert ids[:2] == [story.commands[0].command_id] * 2
+    assert ids[2] not in ids[:2]
+
+
+def test_what_tells_of_silence_goes_back_too() -> None:
+    silence = Suppress(customer="ann", channel="sms", purpose="marketing", reason="consent", decided_at=1, number=1)
+    assert put(remedy(buried(OUTREACH_COMMANDS.name), encode(silence))).record.value == encode(silence)
 
 
 def test_a_receipt_goes_back_and_an_address_does_not() -> None:

@@ -12,7 +12,7 @@ from shared.contract.bundles import Cause, Happened, Profile, ProfileStep
 from shared.contract.histograms import EpochMarked, HistogramChunk
 from shared.contract.origin import NEVER
 from shared.contract.public_records import SegmentChanged
-from shared.ids import derived_id
+from shared.engine.fold.fold import Event
 from shared.shop import DAY, Shop
 from tests.unit.segmenter.rig import Shard, counted
 
@@ -194,16 +194,14 @@ def test_recency_counts_days_of_the_shops_zone() -> None:
     assert (host.customer("c").day, host.customer("d").day) == (20_000, 20_001)
 
 
-def test_public_records_carry_derived_ids_and_their_own_instant() -> None:
+def test_public_records_say_what_they_are_and_their_own_instant() -> None:
     host = shard()
 
     host.feed("c", bought(START), as_of=START)
 
-    change, snapshot = (dict(output.headers) for output in host.outputs)
-    assert change["ce_id"] == derived_id("change", "c", 1).encode()
-    assert change["ce_type"] == b"huitou.segment.changed.v1"
-    assert change["ce_time"] == b"2024-10-04T00:00:00.000Z"
-    assert snapshot["ce_type"] == b"huitou.segment.snapshot.v1"
+    change, snapshot = (output.event for output in host.outputs)
+    assert change == Event("segment.changed", "c/1", "huitou/segmenter", START)
+    assert snapshot == Event("segment.snapshot", "c", "huitou/segmenter", START, hashed=False)
 
 
 def test_a_bundle_without_steps_is_passed_on_for_what_else_it_says() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import services.trigger_engine
+from services.trigger_engine.publish import publish_policy
 from shared.language.check import parse_policy
 from shared.language.policy_file import check_policy, read_policy_file
 from tests.unit.trigger_engine.story import REMINDER, policy, rule
@@ -38,6 +39,19 @@ def test_the_default_policy_is_one_and_names_the_templates_that_exist() -> None:
     assert found.holdout is not None
     assert found.holdout.share == 0.05
     assert {rule.id for rule in found.rules if rule.purpose == "service"} == {"thank-you"}
+
+
+async def test_t5_two_documents_under_one_number_have_two_event_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[bytes] = []
+
+    async def take(_: str, broadcast: Any, **__: Any) -> None:
+        told.append(dict(broadcast.headers)["ce_id"])
+
+    monkeypatch.setattr("services.trigger_engine.publish.until_acknowledged", take)
+    for document in (policy(), policy(), policy(rule("reminder", REMINDER))):
+        await publish_policy("nowhere", document)
+
+    assert told[0] == told[1] != told[2]
 
 
 def test_yaml_means_what_it_says(tmp_path: Path) -> None:
