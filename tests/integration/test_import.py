@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx2
+from aiokafka import ConsumerRecord
 
 from deploy.create_topics import create
 from services.ingest.imports.jobs import Jobs
@@ -50,13 +52,26 @@ async def test_an_import_killed_three_times_is_whole_and_repeats_a_chunk_at_most
     assert f"orders: {ORDERS}" in said.decode()
     assert "going on where the last run stopped" in said.decode()
 
-    facts = [decode_front(record.value) for record in await read(broker, "customer-events-v1")]
+    records = await read(broker, "customer-events-v1")
+    facts = [decode_front(record.value) for record in records]
     orders = [fact for fact in facts if isinstance(fact, OrderPlaced) and fact.source == "it-killed"]
     assert {order.id for order in orders} == {derived_id("import", "it-killed", f"T{n}") for n in range(ORDERS)}
     assert len({(order.id, order.baseline, order.amount, order.at) for order in orders}) == ORDERS
     assert 0 <= len(orders) - ORDERS <= KILLS * CHUNK
+    assert _divided(records, "it-killed") == []
     (job,) = jobs.all()
     assert (job.status().state, job.records.exists()) == ("done", False)
+
+
+def _divided(records: Sequence[ConsumerRecord], source: str) -> list[str]:
+    """T2: partitions in which a customer's orders do not follow each other, sorted; what a kill repeated counts where it stood first."""
+    parts: dict[int, dict[str, tuple[str, int, str]]] = defaultdict(dict)
+    for record in records:
+        fact = decode_front(record.value)
+        if isinstance(fact, OrderPlaced) and fact.source == source:
+            parts[record.partition].setdefault(fact.id, (record.key.decode(), fact.at, fact.id))
+    assert sum(len(part) for part in parts.values()) == ORDERS
+    return [str(number) for number, part in parts.items() if list(part.values()) != sorted(part.values())]
 
 
 async def test_an_opt_out_list_over_http_reaches_the_log_by_the_importer(broker: str, tmp_path: Path) -> None:

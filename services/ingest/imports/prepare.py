@@ -1,7 +1,8 @@
 """From a file to records ready to send, in one order on disk, with a report. Knows files and sorting; sends nothing.
 
 Two passes on disk keep memory constant whatever the file: rows gathered to orders by an external sort on the order
-number, then facts sorted by (instant, id). The same file under the same terms gives the same records in the same order.
+number, then facts sorted by (customer, instant, id): a customer's facts follow each other, so what the chain says of them
+comes at once. The same file under the same terms gives the same records in the same order.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ def _keep(said: Said, terms: Terms, tally: Tally, tools: Tools) -> Entry | None:
         return None
     request.settle()
     tally.take(taken, rows, terms.baseline)
-    return Entry((first.at, first.id), _encode([_packed(record) for record in request.records]))
+    return Entry((taken.person.customer, first.at, first.id), _encode([_packed(record) for record in request.records]))
 
 
 def _packed(record: Emit) -> PreparedRecord:

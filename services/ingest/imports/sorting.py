@@ -22,14 +22,18 @@ _OVERHEAD: Final = 300
 _encode = msgspec.msgpack.Encoder().encode
 
 
+Key = tuple[str | int, ...]
+"""All keys of one sorter have one shape."""
+
+
 class Entry(NamedTuple):
     """What is sorted: by the key, entries of one key in the order in which they came."""
 
-    key: tuple[int, str] | tuple[str, int]
+    key: Key
     body: bytes
 
 
-_decode = msgspec.msgpack.Decoder(tuple[tuple[int | str, int | str], bytes]).decode
+_decode = msgspec.msgpack.Decoder(tuple[Key, bytes]).decode
 
 
 @final
@@ -51,7 +55,7 @@ class Sorter:
         for run in self._runs:
             run.close()
 
-    def add(self, key: tuple[int, str] | tuple[str, int], body: bytes) -> None:
+    def add(self, key: Key, body: bytes) -> None:
         """One more entry; all keys have one shape."""
         self._held.append(Entry(key, body))
         self._bytes += len(body) + _OVERHEAD
@@ -76,4 +80,4 @@ class Sorter:
 def _read(run: IO[bytes]) -> Iterator[Entry]:
     for frame in frames(run):
         key, body = _decode(frame.body)
-        yield Entry(key, body)  # type: ignore[arg-type]  # as it was added
+        yield Entry(key, body)
