@@ -107,6 +107,10 @@ class ProfileFold:
         step = ProfileStep(at=state.now, cause="resync", profile=profile)
         return self._outcome(state, [step])
 
+    def leave(self, state: State, to: str, context: Context) -> tuple[State, tuple[Output, ...]]:
+        """Nothing is told."""
+        return state, ()
+
     def surrender(self, state: State) -> tuple[State, bytes]:
         """Nothing remains here; the fragment is the whole state, its schema number in front."""
         return State(), bytes([self.schema]) + _encode(state)

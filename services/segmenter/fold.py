@@ -38,6 +38,8 @@ HISTOGRAM_PARTITION = 0
 WHOLE_EVERY = 24
 """Epochs after which all chunks are written again: what a late writer spoilt is whole again then."""
 
+LEAVES = 4
+"""The behaviour from which on a key that is handed over leaves the public counts."""
 OUTSIDE = -1
 """In column r: has ordered, but not inside the window, so there is a class and no score."""
 
@@ -103,6 +105,29 @@ class SegmenterFold:
         step = SegmentStep(at=state.now, cause="resync", profile=state.profile, segments=state.segments)
         shown = self._snapshot(context.key, state.seq, step)
         return Outcome(state, logic.due_of(state, self._rules), state.now, (step,), (shown,))
+
+    def leave(self, state: Customer, to: str, context: Context) -> tuple[Customer, tuple[Output, ...]]:
+        """From behaviour 4 on a key that was told of leaves: a change of `identity`, and no snapshot any more."""
+        at = max(context.clock, state.now)
+        if context.behaviour < LEAVES or not state.now:
+            return state, ()
+        taken_out = _gone(context.key, context.key, at)
+        if not state.seq:
+            return state, (taken_out,)
+        state = msgspec.structs.replace(state, seq=state.seq + 1)
+        change = SegmentChanged(
+            customer=context.key,
+            seq=state.seq,
+            dimension="identity",
+            before="own",
+            after="merged",
+            cause="merge",
+            effective_at=at,
+            detected_at=at,
+            cuts=self._rules.epoch,
+            into=to,
+        )
+        return state, (_public(SEGMENT_CHANGES.name, change, f"{context.key}/{state.seq}", at=at), taken_out)
 
     def surrender(self, state: Customer) -> tuple[Customer, bytes]:
         """The number of the latest change stays with the id that it counts for."""

@@ -120,6 +120,10 @@ class TriggerFold:
         """Nothing is said for a partition as a whole."""
         return ()
 
+    def leave(self, state: State, to: str, context: Context) -> tuple[State, tuple[Output, ...]]:
+        """Nothing is told."""
+        return state, ()
+
     def surrender(self, state: State) -> tuple[State, bytes]:
         """Ledger, uses, what waits and what browsing armed go to the stronger id."""
         return State(now=state.now), _encode(logic.bequest(state))

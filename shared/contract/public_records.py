@@ -25,6 +25,8 @@ class SegmentChanged(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"
     """Epoch of the cuts in force."""
     event: str = ""
     """Id of the event that caused it, if one did."""
+    into: str | msgspec.UnsetType = msgspec.UNSET
+    """Dimension `identity` alone: the customer id that counts for this one from now on."""
 
 
 class SegmentSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="segment.snapshot"):

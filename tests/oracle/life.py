@@ -37,6 +37,8 @@ class Life:
         """What came under him while he held his state, and what was forwarded to him."""
         self.profile = Profile()
         self.segments = Segments()
+        self.shown: Segments | None = None
+        """What the public sees of him, where that is not where he stands."""
         self.cuts: CutsTold | None = None
         self.changes: list[Moved] = []
         self.measure: Measure | None = None
@@ -131,6 +133,14 @@ class Life:
         """He is counted no more: his state is on its way to another id."""
         if self.measure is not None:
             self.measures.append((offset, None))
+        if self.log.behaviour_at(offset) < ANEW or not self.now:
+            return
+        self.shown = Segments()
+        if self.changes:
+            at, epoch = max(self.log.clock_at(offset), self.now), self.cuts.published.epoch if self.cuts else 0
+            seq = len(self.changes) + 1
+            left = Moved(seq, "identity", "own", "merged", effective_at=at, cause="merge", cuts=epoch)
+            self.changes.append(left)
 
     def be_ranked(self, told: CutsTold) -> None:
         """Cuts come into force; he is stepped only if they move him."""
@@ -160,7 +170,7 @@ class Life:
             steps=self.steps,
             profile=self.profile,
             segments=self.segments,
-            shown=self.segments,
+            shown=self.segments if self.shown is None else self.shown,
             changes=tuple(self.changes),
             commands=tuple(self.desk.book.commands),
             silences=tuple(self.desk.silence.told),

@@ -9,8 +9,10 @@ from xdist.scheduler import LoadFileScheduling
 
 HOUSE: Final = (
     "tests/e2e/test_canary.py",
+    "tests/e2e/test_counts.py",
     "tests/e2e/test_erasure.py",
     "tests/e2e/test_letters.py",
+    "tests/e2e/test_refusals.py",
     "tests/e2e/test_unlink.py",
     "tests/integration/test_declarations.py",
     "tests/integration/test_health.py",

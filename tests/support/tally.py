@@ -130,6 +130,9 @@ class TallyFold:
         )
         return (Output("segments-v1", "sum", change, partition=0),)
 
+    def leave(self, state: Tally, to: str, context: Context) -> tuple[Tally, tuple[Output, ...]]:
+        return state, ()
+
     def surrender(self, state: Tally) -> tuple[Tally, bytes]:
         return Tally(), msgspec.msgpack.encode(state)
 
@@ -231,6 +234,9 @@ class HeardFold:
     def after_tick(self, clock: int, tick: Tick, columns: Columns) -> Sequence[Output]:
         return ()
 
+    def leave(self, state: Heard, to: str, context: Context) -> tuple[Heard, tuple[Output, ...]]:
+        return state, ()
+
     def surrender(self, state: Heard) -> tuple[Heard, bytes]:
         return Heard(seq=state.seq), msgspec.msgpack.encode(state.own)
 
@@ -256,6 +262,9 @@ class ListenFold(HeardFold):
         if record.steps[-1].cause == "resync" and state != Heard():
             return None
         return Outcome(Heard(profile.total, int(context.whole), profile.orders))
+
+    def leave(self, state: Heard, to: str, context: Context) -> tuple[Heard, tuple[Output, ...]]:
+        return state, ()
 
     def surrender(self, state: Heard) -> tuple[Heard, bytes]:
         return Heard(), b""

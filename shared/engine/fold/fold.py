@@ -170,6 +170,10 @@ class Fold(Protocol[S]):
         """Outputs of the partition as a whole after a tick's customers were taken."""
         ...
 
+    def leave(self, state: S, to: str, context: Context) -> tuple[S, tuple[Output, ...]]:
+        """Before the state goes to the id `to`: the state that goes, and what others must hear of it."""
+        ...
+
     def surrender(self, state: S) -> tuple[S, bytes]:
         """Hand the state over: what remains here (the redirect's) and the fragment for the stronger id."""
         ...

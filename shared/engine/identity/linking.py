@@ -10,7 +10,7 @@ from shared.contract.bundles import Bundle
 from shared.contract.facts import CustomerErased, Fact
 from shared.contract.identity import Forwarded, Fragment, Gone, IdentityConflict, Linked, Unlinked
 from shared.contract.origin import NEVER, NOWHERE, Origin
-from shared.engine.fold.fold import Fold, S
+from shared.engine.fold.fold import Context, Fold, S
 from shared.engine.state.entry import Entry
 from shared.engine.state.outgoing import Outgoing
 from shared.engine.state.stored import NO_LINKS, Links
@@ -104,14 +104,15 @@ def _refusing(links: Links, alias: str, name: str) -> Links:
     return replace(links, seen=seen, refused=tuple(sorted({*links.refused, alias})))
 
 
-def surrender(fold: Fold[S], entry: Entry[S], decoded: Any, origin: Origin, clock: int, out: Outgoing[S]) -> None:  # noqa: PLR0917
+def surrender(fold: Fold[S], entry: Entry[S], decoded: Any, context: Context, out: Outgoing[S]) -> None:
     """Hand the state to the stronger id and become a redirect; a link to a weaker id goes on to that one instead."""
     to = decoded.other if type(decoded) is Linked else decoded.linked
     if type(decoded) is Linked and (to <= entry.name or _both_members(entry.name, to)):
         _link(entry.name, entry.name, decoded, out)
         return
-    links = entry.links
-    left, body = fold.surrender(entry.state)
+    links, origin = entry.links, context.origin
+    state, outputs = fold.leave(entry.state, to, context)
+    left, body = fold.surrender(state)
     fragment = Fragment(
         entry.name,
         origin,
@@ -125,7 +126,8 @@ def surrender(fold: Fold[S], entry: Entry[S], decoded: Any, origin: Origin, cloc
     )
     out.feedback(to, fragment)
     if fold.output is not None:
-        out.emits.append(out.bundle(entry, origin, links, as_of=clock, linked=to))
+        out.emits.append(out.bundle(entry, origin, links, as_of=context.clock, linked=to))
+    out.emits += out.leaving(entry, outputs, origin, None)
     entry.state, entry.due = left, NEVER
     gone = {alias: Gone(to, links.marks[alias]) for alias in links.held(entry.name)}  # should this id be taken back
     entry.links = replace(links, redirect=to, left=origin, gone=links.gone | gone)

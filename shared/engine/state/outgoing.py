@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Generic
 
@@ -12,7 +12,7 @@ from shared.contract.origin import Origin
 from shared.contract.partitioner import partition_of
 from shared.contract.topics import CUSTOMER_EVENTS, DEAD_LETTERS, MAX_RECORD, PROFILE_UPDATES, SEGMENT_UPDATES
 from shared.engine.fold.batch import Emit, Record
-from shared.engine.fold.fold import Event, Fold, Outcome, S
+from shared.engine.fold.fold import Event, Fold, Outcome, Output, S
 from shared.engine.fold.rules import BrokenInvariantError, Off, Rule
 from shared.engine.state.entry import Entry
 from shared.engine.state.stored import NO_LINKS, Links
@@ -75,11 +75,16 @@ class Outgoing(Generic[S]):
         emits = []
         if outcome.steps is not None and self._fold.bundle is not None:
             emits.append(self.bundle(entry, origin, links, as_of=outcome.as_of, steps=outcome.steps, **more))
-        if not outcome.outputs:
-            return emits
+        if outcome.outputs:
+            emits += self.leaving(entry, outcome.outputs, origin, mark)
+        return emits
+
+    def leaving(self, entry: Entry[S], outputs: Sequence[Output], origin: Origin, mark: Mark | None) -> list[Emit]:
+        """What leaves the chain."""
+        emits = []
         source, (epoch, partition, offset, step) = mark or ("", origin)
         place, told = f"{source}@{epoch}.{partition}.{offset}.{step}", dict[tuple[str, str], int]()
-        for output in outcome.outputs:
+        for output in outputs:
             own = output.partition is None and output.key == entry.name
             home = self._partition if own else output.partition
             key = entry.key if own else output.key.encode()

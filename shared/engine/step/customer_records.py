@@ -69,8 +69,8 @@ class CustomerRecords(Generic[S]):
             self._steps.hand_over(taken.record, entry, taken.place, act)
             return
         if linking.wants_hand_over(decoded):
-            clock = self._steps.clock
-            act = partial(linking.surrender, self._fold, entry, decoded, taken.origin, clock, self._out)
+            context = self._steps.context(entry, taken)
+            act = partial(linking.surrender, self._fold, entry, decoded, context, self._out)
             self._steps.hand_over(taken.record, entry, taken.place, act)
             return
         split = unlinking.split_off(entry.links, decoded, entry.name)

@@ -39,7 +39,7 @@ class Steps(Generic[S]):
         """Run the fold for one customer; False if it was poison: then nothing of the state has changed."""
         links = taken.links
         try:
-            outcome = take(self._context(entry, taken))
+            outcome = take(self.context(entry, taken))
             emits = [] if outcome is None else self._of_step(entry, outcome, taken)
             size = self._size(entry, outcome, links, taken.size)
         except Exception as error:  # whatever fails in a step is poison for this (record, customer) alone
@@ -65,7 +65,7 @@ class Steps(Generic[S]):
     def told(self, entry: Entry[S], taken: Taken, take: Callable[[Context], Outcome[S] | None]) -> list[Emit]:
         """What a step would say; nothing of the state changes. Where it fails, that is poison, and nothing is said."""
         try:
-            outcome = take(self._context(entry, taken))
+            outcome = take(self.context(entry, taken))
             return [] if outcome is None else self._of_step(entry, outcome, taken)
         except Exception as error:  # as in `run`: poison for this customer alone
             if Rule.POISON in self._off:
@@ -101,7 +101,8 @@ class Steps(Generic[S]):
     def _of_step(self, entry: Entry[S], outcome: Outcome[S], taken: Taken) -> list[Emit]:
         return self._out.of_step(entry, outcome, taken.origin, taken.links, taken.told, mark=taken.mark)
 
-    def _context(self, entry: Entry[S], taken: Taken) -> Context:
+    def context(self, entry: Entry[S], taken: Taken) -> Context:
+        """The circumstances of a step for this customer."""
         whole, arrived = linking.whole(taken.links, entry.name, self._out.hop), taken.record.timestamp
         name, origin, scenario = entry.name, taken.origin, self._scenario
         return Context(name, name, self.clock, arrived, origin, whole, scenario, self.behaviour)

@@ -76,6 +76,10 @@ class AggregatorFold:
         """Nothing."""
         return ()
 
+    def leave(self, state: State, to: str, context: Context) -> tuple[State, tuple[Output, ...]]:
+        """Nothing is told."""
+        return state, ()
+
     def surrender(self, state: State) -> tuple[State, bytes]:
         """The state as msgpack; nobody is ever linked here."""
         return State(), msgspec.msgpack.encode(state)
