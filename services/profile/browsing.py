@@ -28,21 +28,21 @@ class Beat(NamedTuple):
     after: int
 
 
-def beat(products: Products, product: str, at: int) -> Beat:
-    """Take a view of `product` at the instant `at`."""
+def beat(products: Products, product: str, at: int, *, bought: int | None = None) -> Beat:
+    """Take a view of `product` at the instant `at`. `bought`: credits up to this instant do not count, but are kept."""
     known = products.get(product)
     if known is None:
         return Beat(newest({**products, product: Product(at)}), 0, 0)
     if at <= known.latest:
         # what is kept lies above latest - 24 h, so above at - 24 h too
-        late = sum(gap for credited, gap in CREDIT.iter_unpack(known.credits) if credited <= at)
+        late = _between(known.credits, bought, at)
         return Beat(products, late, late)
-    before, seen = _drop(known.total, known.credits, at - DAY)
+    total, seen = _drop(known.total, known.credits, at - DAY)
+    before = total if bought is None else _between(seen, bought, at)
     gap = at - known.latest
     if gap > LONGEST_GAP:
-        return Beat({**products, product: Product(at, before, seen)}, before, before)
-    after = before + gap
-    return Beat({**products, product: Product(at, after, seen + CREDIT.pack(at, gap))}, before, after)
+        return Beat({**products, product: Product(at, total, seen)}, before, before)
+    return Beat({**products, product: Product(at, total + gap, seen + CREDIT.pack(at, gap))}, before, before + gap)
 
 
 def merge(ours: Products, theirs: Products) -> Products:
@@ -60,6 +60,12 @@ def newest(products: Products) -> Products:
         return products
     ranked = sorted(products, key=lambda name: (products[name].latest, name), reverse=True)
     return {name: products[name] for name in ranked[:KEPT]}
+
+
+def _between(rows: bytes, after: int | None, until: int) -> int:
+    """Sum of the credits above `after` and not above `until`."""
+    rising = CREDIT.iter_unpack(rows)
+    return sum(gap for credited, gap in rising if credited <= until and (after is None or credited > after))
 
 
 def _join(both: Iterable[Product]) -> Product:

@@ -120,7 +120,8 @@ def _ringed(state: State, fact: Fact, where: Where) -> Taken | None:
 
 
 def _product_viewed(state: State, fact: events.ProductViewed, where: Where) -> Taken:
-    products, before, after = browsing.beat(state.products, fact.product, where.at)
+    bought = None if where.behaviour < COMMUTATIVE else orders.latest(state.orders, where.at)
+    products, before, after = browsing.beat(state.products, fact.product, where.at, bought=bought)
     told = happened(fact, where, ref=fact.product, before=before, after=after)
     return Taken(_replace(state, products=products), told)
 

@@ -154,6 +154,18 @@ def earliest(book: Book, after: int) -> int | None:
     return sealed if found is None else min(found, sealed)
 
 
+def latest(book: Book, until: int) -> int | None:
+    """The largest instant of an entry not above `until`."""
+    i = bisect_right(book.ats, until)
+    found = book.ats[i - 1] if i else None
+    if book.sealed is None:
+        return found
+    ats = _table(book.sealed)["at"]
+    i = int(np.searchsorted(ats, until, side="right"))
+    sealed = int(ats[i - 1]) if i else None
+    return sealed if found is None or (sealed is not None and sealed > found) else found
+
+
 def first(book: Book) -> Edge | None:
     """The entry with the smallest (instant, id)."""
     opened = Edge(book.ats[0], book.ids[0]) if book.ats else None

@@ -110,15 +110,15 @@ def _suppressed(case: Case, _: Rulebook) -> Ruling:
     return PASS if consent is None or consent.granted else Ruling("skip", f"all/{case.rule.purpose}")
 
 
-def _half_person(case: Case, _: Rulebook) -> Ruling:
+def _half_person(case: Case, book: Rulebook) -> Ruling:
     if not case.whole:
         return Ruling("defer")
-    if case.candidate.half and not still_wanted(case.candidate, case.rule, case.state.facts):
+    if case.candidate.half and not still_wanted(case.candidate, case.rule, case.state.facts, book):
         return Ruling("skip", "not so of the whole person")
     return PASS
 
 
-def still_wanted(candidate: Candidate, rule: Rule, facts: Facts) -> bool:
+def still_wanted(candidate: Candidate, rule: Rule, facts: Facts, book: Rulebook) -> bool:
     """Whether what raised a candidate for half a person holds for the whole one."""
     when = rule.when
     if isinstance(when, Enters):
@@ -131,7 +131,8 @@ def still_wanted(candidate: Candidate, rule: Rule, facts: Facts) -> bool:
     if isinstance(when, SinceLastOrder):
         return candidate.key == facts.last_order_id
     if isinstance(when, Browsed):
-        return facts.last_order_at is None or facts.last_order_at < candidate.effective_at - when.wait_hours * HOUR
+        beat = candidate.effective_at - when.wait_hours * HOUR
+        return facts.last_order_at is None or facts.last_order_at < beat - book.bought_before
     return not isinstance(when, Ordered) or when.nth in {None, facts.orders}
 
 

@@ -14,6 +14,8 @@ from shared.language.triggers import Birthday, Browsed, Enters, Ordered, SinceLa
 
 HOUR: Final = 3_600_000
 MINUTE: Final = 60_000
+SINCE_ORDER: Final = 4
+"""The behaviour from which on visible time counts from the latest order."""
 TELLS_CONSENTS: Final = 3
 """The behaviour from which on the notifier is told of consents."""
 
@@ -32,6 +34,7 @@ def compile_policy(policy: Policy, *, activated: int, zone: ZoneInfo, exponent: 
         version=policy.version,
         activated=activated,
         tells_consents=policy.behaviour >= TELLS_CONSENTS,
+        bought_before=24 * HOUR - 1 if policy.behaviour >= SINCE_ORDER else 0,
         zone=zone,
         exponent=exponent,
         rules={rule.id: rule for rule in policy.rules},

@@ -19,11 +19,12 @@ class Beats:
         self._credited: dict[str, list[tuple[int, int]]] = {}
         self._latest: dict[str, int] = {}
 
-    def see(self, product: str, at: int) -> tuple[int, int]:
-        """A beat, in the order told: visible ms within 24 h before it and after it."""
+    def see(self, product: str, at: int, bought: int | None = None) -> tuple[int, int]:
+        """A beat, in the order told: visible ms within 24 h, and since the order at `bought`, before it and after it."""
+        since = at - DAY if bought is None else max(at - DAY, bought)
         credited, latest = self._credited, self._latest
         gap = at - latest.get(product, at)
-        before = sum(seen for when, seen in credited.get(product, []) if at - DAY < when <= at)
+        before = sum(seen for when, seen in credited.get(product, []) if since < when <= at)
         gained = gap if 0 < gap <= GAP else 0
         credited.setdefault(product, []).append((at, gained))
         latest[product] = max(at, latest.get(product, at))

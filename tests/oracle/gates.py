@@ -14,6 +14,7 @@ from shared.language.triggers import Browsed, Enters, Ordered, SinceLastOrder
 from shared.shop import Shop
 from tests.oracle.moments import quiet_until, zone_of
 from tests.oracle.silences import is_forgotten
+from tests.oracle.statements import ANEW
 
 HOUR = 3_600_000
 FIELDS = {"sms": "phone", "email": "email", "wecom": "external_userid", "staff_task": ""}
@@ -147,7 +148,10 @@ def _holds(case: Case) -> bool:
         case SinceLastOrder():
             return key == profile.last_order_id
         case Browsed(wait_hours=wait):
-            return profile.last_order_at is None or profile.last_order_at < case.candidate.effective_at - wait * HOUR
+            beat, day = case.candidate.effective_at - wait * HOUR, 24 * HOUR
+            if case.moment.policy.behaviour >= ANEW:
+                return profile.last_order_at is None or profile.last_order_at <= beat - day
+            return profile.last_order_at is None or profile.last_order_at < beat
         case Ordered(nth=nth):
             return nth is None or profile.orders == nth
     return True

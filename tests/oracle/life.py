@@ -77,7 +77,9 @@ class Life:
             self.beats = Beats()
         visible = (0, 0)
         if isinstance(taken.fact, ProductViewed) and taken.fate == "applied":
-            visible = self.beats.see(taken.fact.product, taken.at)
+            bought = [order.at for order in self.history.account().orders if order.at <= taken.at]
+            counts = taken.behaviour >= ANEW and bought
+            visible = self.beats.see(taken.fact.product, taken.at, max(bought) if counts else None)
         if not taken.quiet:
             self._step(taken.instant, taken.instant, taken.told.offset, cause=taken.cause, taken=taken, visible=visible)
 

@@ -83,7 +83,8 @@ class _Log:
         self.policies = 1
         self.erasing = random.Random(rnd.getstate()[1][0])
         """Beside the other chances: what else a seed tells stays as it was before anybody was erased."""
-        self.behaviour = 3 if self.erasing.random() < 0.6 else 1
+        chance = self.erasing.random()
+        self.behaviour = 4 if chance < 0.3 else 3 if chance < 0.6 else 1
         self.orders: dict[str, list[str]] = {who: [] for who in PEOPLE}
 
     def told(self) -> Story:

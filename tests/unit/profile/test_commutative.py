@@ -17,6 +17,7 @@ from shared.contract.facts import (
     OrderCancelled,
     OrderPlaced,
     OrderRefunded,
+    ProductViewed,
 )
 from shared.contract.origin import NOWHERE
 from shared.engine.fold.fold import Context
@@ -44,20 +45,20 @@ class Told:
 
     def place(self, version: int = 1, amount: int = 100, behaviour: int = 0, **more: Any) -> ProfileStep | None:
         order: dict[str, Any] = {"order_id": "o", "currency": "CNY", "at": T} | more
-        return self.hear(OrderPlaced(id=self._id(), amount=amount, version=version, **order), behaviour)
+        return self.hear(OrderPlaced(id=self.name(), amount=amount, version=version, **order), behaviour)
 
     def cancel(self, version: int | None = None, behaviour: int = 0) -> ProfileStep | None:
-        return self.hear(OrderCancelled(id=self._id(), at=T, order_id="o", version=version), behaviour)
+        return self.hear(OrderCancelled(id=self.name(), at=T, order_id="o", version=version), behaviour)
 
     def refund(self, amount: int, version: int = 1, order: str = "o", at: int = T) -> ProfileStep | None:
         fact = OrderRefunded(
-            id=self._id(), at=at, refund_id="r", amount=amount, currency="CNY", order_id=order, version=version
+            id=self.name(), at=at, refund_id="r", amount=amount, currency="CNY", order_id=order, version=version
         )
         return self.hear(fact)
 
     def consent(self, at: int, *, granted: bool, granted_at: int | None = None, behaviour: int = 0) -> None:
         fact = ConsentSet(
-            id=self._id(), at=at, channel="email", purpose="marketing", granted=granted, granted_at=granted_at
+            id=self.name(), at=at, channel="email", purpose="marketing", granted=granted, granted_at=granted_at
         )
         self.hear(fact, behaviour)
 
@@ -68,7 +69,8 @@ class Told:
         found: Profile = outcome.steps[0].profile
         return found
 
-    def _id(self) -> str:
+    def name(self) -> str:
+        """A new event id."""
         self.number += 1
         return f"e{self.number}"
 
@@ -208,6 +210,26 @@ def test_v7_an_erasure_refuses_everything_until_a_dated_grant() -> None:
     assert not any(one.granted for one in consents.values())
     told.consent(T + 42 * DAY, granted=True, granted_at=T + 42 * DAY)
     assert [name for name, one in told.profile().consents.items() if one.granted] == ["email/marketing"]
+
+
+# --- T6: browsed without an order
+
+
+def test_t6_visible_time_counts_from_the_latest_order_in_force() -> None:
+    told = Told()
+
+    def view(second: int) -> int:
+        step = told.hear(ProductViewed(id=told.name(), at=T + second * 1_000, product="tea"))
+        assert step is not None
+        return step.happened[0].after
+
+    assert [view(second) for second in (0, 50, 100)] == [0, 50_000, 100_000]
+    told.place(at=T + 110_000)
+    assert [view(second) for second in (150, 200)] == [50_000, 100_000]
+    told.place(at=T + 60_000, order_id="late")  # told late, of an instant before the latest order
+    assert view(250) == 150_000
+    told.cancel()
+    assert view(300) == 250_000  # those after the order that is left
 
 
 # --- F9: what came before
