@@ -11,8 +11,10 @@ from deploy.migrate import downgrade, upgrade
 from services.console import operators
 from services.console.letter_desk import Desk, Refusal, Replay, UnsentError
 from services.console.letter_store import Search
+from services.console.store import KEPT_LETTERS_MS
 from shared.contract.codec import encode
 from shared.contract.topics import DEAD_LETTERS, REJECTED_EVENTS
+from shared.shop import DAY
 from tests.integration.letters_house import HOSTILE, ORDER, WHEN, House, Told, house
 
 __all__ = ["house"]
@@ -64,9 +66,9 @@ async def test_a_forged_letter_stops_nobody(house: House) -> None:
 
 async def test_what_the_log_has_forgotten_is_forgotten(house: House) -> None:
     await house.bury(ORDER)
-    await house.store.forget(WHEN + 29 * 86_400_000)
+    await house.store.forget(WHEN + KEPT_LETTERS_MS - DAY)
     assert (await house.found())["total"] == 1
-    await house.store.forget(WHEN + 31 * 86_400_000)
+    await house.store.forget(WHEN + KEPT_LETTERS_MS + DAY)
     assert (await house.found())["total"] == 0
 
 
