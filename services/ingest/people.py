@@ -153,12 +153,12 @@ class Word(NamedTuple):
 
 
 def consents(given: Fields) -> list[Word]:
-    """`{"sms": true}` (marketing), `{"sms": {"service": true}}`, `{"sms": {"marketing": {"granted": true, "granted_at": "…"}}}`."""
+    """Each value true, false or `{"granted": true, "granted_at": "…"}`: `{"sms": VALUE}` (marketing), `{"sms": {"service": VALUE}}`."""
     found: list[Word] = []
     for channel, value in given.rest().items():
         if channel not in CHANNELS:
             raise given.refuse("*", f"must be one of {', '.join(CHANNELS)}")
-        purposes = value if isinstance(value, dict) else {"marketing": value}
+        purposes = value if isinstance(value, dict) and "granted" not in value else {"marketing": value}
         for purpose, granted in purposes.items():
             if purpose not in PURPOSES:
                 raise given.refuse(f"{channel}.*", f"must be one of {', '.join(PURPOSES)}")
@@ -173,8 +173,10 @@ def _word(given: Fields, channel: str, purpose: str, said: Any) -> Word:
     if strange := dated.keys() - {"granted", "granted_at"}:
         raise given.refuse(f"{path}.{min(strange)}", "is unknown; `granted` and `granted_at` are known")
     told = dated.get("granted_at")
-    if told is None or not dated["granted"]:
+    if told is None:
         return Word(channel, purpose, dated["granted"])
+    if not dated["granted"]:
+        raise given.refuse(f"{path}.granted_at", "goes with `granted: true` alone")
     try:
         return Word(channel, purpose, granted=True, granted_at=granted_instant(told, "granted_at"))
     except EventRefusedError as error:

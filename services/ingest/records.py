@@ -68,9 +68,9 @@ class Request:
             emits.append(Emit(CUSTOMER_EVENTS.name, _partition(key), key, value, fact_headers(fact, traceparent)))
         for contact in person.contacts:
             place = (person.customer, contact.field, contact.value)
-            if place in self._sealings:
-                continue
             heard = self._heard(taken.facts[0])
+            if place in self._sealings and self._sealings[place].covers(heard):
+                continue
             sealing = self._memory.begin(*place, heard)
             if sealing is not None:
                 self._sealings[place] = sealing

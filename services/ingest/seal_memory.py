@@ -23,6 +23,12 @@ class Sealing(NamedTuple):
     field: str
     digest: bytes
     number: int
+    at: int
+    """The instant with which it is sent, ms."""
+
+    def covers(self, at: int) -> bool:
+        """Whether the value told once more, of the instant `at`, need not be sent again: minutes are no news, years are."""
+        return at < self.at + FRESH_SECONDS * 1_000
 
 
 class _Entry(NamedTuple):
@@ -33,6 +39,11 @@ class _Entry(NamedTuple):
     """False while it is under way."""
     at: int
     """The latest instant of which the value was told."""
+    sealing: Sealing
+
+    def covers(self, digest: bytes, at: int) -> bool:
+        """Whether this value was sent of about that instant, or another one was told of later."""
+        return self.sealing.covers(at) if self.digest == digest else at < self.at
 
 
 @final
@@ -46,22 +57,21 @@ class SealMemory:
         self._number = 0
 
     def begin(self, customer: str, field: str, value: str, at: int) -> Sealing | None:
-        """What must be sealed and sent; None if this very value was and nothing else since, or one told of later than `at`."""
+        """What must be sealed and sent; None if this very value was of about that instant and nothing else since, or one told of later than `at`."""
         place, digest, now = (customer, field), self._digest(value), self._monotonic()
         entry = self._entries.get(place)
-        if entry is not None and entry.sealed and now < entry.until and (entry.digest == digest or at < entry.at):
+        if entry is not None and entry.sealed and now < entry.until and entry.covers(digest, at):
             self._entries[place] = entry._replace(at=max(at, entry.at))
             self._entries.move_to_end(place)
             return None
         self._number += 1
         contested = entry is not None and not entry.sealed and entry.digest != digest and now < entry.until
-        self._entries[place] = _Entry(
-            digest, _NOBODY if contested else self._number, now + UNDER_WAY_SECONDS, sealed=False, at=at
-        )
+        sealing, number = Sealing(customer, field, digest, self._number, at), _NOBODY if contested else self._number
+        self._entries[place] = _Entry(digest, number, now + UNDER_WAY_SECONDS, sealed=False, at=at, sealing=sealing)
         self._entries.move_to_end(place)
         while len(self._entries) > self._capacity:
             self._entries.popitem(last=False)
-        return Sealing(customer, field, digest, self._number)
+        return sealing
 
     def finish(self, sealing: Sealing) -> None:
         """The broker has it. With another value under way beside it, nobody knows which is last: none is kept."""

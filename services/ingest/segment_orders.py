@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any, Final, cast
 
 import msgspec
@@ -14,6 +15,8 @@ from shared.contract.facts import Fact, Line, OrderCancelled, OrderPlaced, Order
 ORDER_KINDS: Final = ("first", "repeat", "renewal", "upsell")
 MOST_OF_A_LINE: Final = 10**6
 LATEST_VERSION: Final = 2**53
+LONGEST_VERSION: Final = 16
+"""Digits."""
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_TEXT)]
 _Optional = Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT)]
@@ -71,12 +74,23 @@ def cancelled(envelope: Envelope, properties: Fields) -> Fact:
 
 
 def _version(properties: Fields, default: int) -> int:
-    """What else stands there, such as an app's version, says nothing of the order."""
+    """Of a whole number, also as a text. What else stands there, such as an app's "5.2.0", says nothing of the order."""
     told = properties.rest()
-    for name in ("version", "order_version"):
-        if type(number := told.get(name)) is int and 1 <= number <= LATEST_VERSION:
-            return properties.integer(name, least=1)
+    for name in ("order_version", "version"):
+        number = _whole(told.get(name))
+        if 1 <= number <= LATEST_VERSION:
+            properties.drop(name)
+            return number
     return default
+
+
+def _whole(value: object) -> int:
+    """The number; 0 for what cannot be meant as a version, such as 2.5, true or -1."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= LONGEST_VERSION:
+        return int(value)
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        return int(value)
+    return value if type(value) is int else 0
 
 
 def shipped(envelope: Envelope, properties: Fields) -> Fact:

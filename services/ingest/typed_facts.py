@@ -156,6 +156,8 @@ def _tags(event: given.TagsSet, slip: Slip) -> events.Fact:
 def _consent(event: given.ConsentSet, slip: Slip) -> events.Fact:
     """Such an event is told when it happens, so a grant without an instant of its own is as of the event."""
     granted_at = None
+    if event.granted_at is not None and not event.granted:
+        raise EventRefusedError("granted_at", "goes with `granted: true` alone")
     if event.granted:
         granted_at = slip.common["at"] if event.granted_at is None else granted_instant(event.granted_at, "granted_at")
     return events.ConsentSet(

@@ -8,9 +8,11 @@ from services.profile.state import Said, State
 from shared.contract.bundles import Consent
 
 REFUSED: Final = tuple(
-    f"{channel}/{purpose}" for channel in ("email", "sms", "wecom") for purpose in ("marketing", "service")
+    f"{channel}/{purpose}"
+    for channel in ("email", "sms", "staff_task", "wecom")
+    for purpose in ("marketing", "service")
 )
-"""What an erasure refuses; a task of the staff needs no consent, and `all` is a name of its own."""
+"""What an erasure refuses. `all` is a name of its own: refused, it would outlive a grant for one channel."""
 
 
 def said_of(consents: dict[str, Consent], said: dict[str, Said], name: str) -> Said:
@@ -76,13 +78,19 @@ def since(state: State, until: int) -> tuple[dict[str, Consent], dict[str, Said]
 
 
 def in_force(state: State) -> dict[str, Consent]:
-    """By "channel/purpose", with the refusal that an erasure leaves."""
+    """By "channel/purpose", with the refusal that an erasure leaves; no word on `all` up to it, nor an undated one, counts."""
     if not state.refused:
         return state.consents
-    found = dict(state.consents)
-    for name in REFUSED:
-        words = both(said_of(state.consents, state.said, name), Said(refused=state.refused))
-        found[name] = answer(words) or Consent(False, state.refused)
+    found: dict[str, Consent] = {}
+    for name in (*REFUSED, *(name for name in state.consents if name not in REFUSED)):
+        words = said_of(state.consents, state.said, name)
+        if name in REFUSED:
+            words = both(words, Said(refused=state.refused))
+        else:
+            late = words.granted is not None and words.granted > state.refused
+            words = Said(words.refused, words.granted if late else None)
+        if consent := answer(words):
+            found[name] = consent
     return found
 
 

@@ -34,9 +34,11 @@ def remaining(state: State, until: int, *, now: int, open_limit: int = orders.OP
     if now <= until:
         return State(now=state.now, aliases=state.aliases, erased=until, refused=refused)
     consents, said = since(state, until)
+    book, shops = _later_orders(state, until, open_limit)
     return msgspec.structs.replace(
         state,
-        orders=_later_entries(state.orders, until, open_limit),
+        orders=book,
+        shops=shops,
         returns=_later_entries(state.returns, until, open_limit),
         products={},
         traits=_later(state.traits, until),
@@ -77,6 +79,20 @@ def _tombstones(ids: dict[str, None], fields: dict[str, None], kept: State) -> I
 
 def _later(values: dict[str, Dated], until: int) -> dict[str, Dated]:
     return {name: value for name, value in values.items() if value.at > until}
+
+
+def _later_orders(state: State, until: int, open_limit: int) -> tuple[Book, tuple[str, ...]]:
+    """The orders that happened later, and the shops of these alone."""
+    book = _later_entries(state.orders, until, open_limit)
+    left = [entry for entry in orders.entries(book) if entry.shop]
+    if not left:
+        return book, ()
+    shops = tuple(dict.fromkeys(state.shops[entry.shop - 1] for entry in left))
+    moved = (
+        entry._replace(shop=shops.index(state.shops[entry.shop - 1]) + 1) if entry.shop else entry
+        for entry in orders.entries(book)
+    )
+    return orders.book_of(list(moved), keep=open_limit), shops
 
 
 def _later_entries(book: Book, until: int, open_limit: int) -> Book:

@@ -25,7 +25,11 @@ ANEW = 4
 """The behaviour from which on statements count, whatever order they come in."""
 EVER = float("inf")
 Word = TypeVar("Word")
-REFUSABLE = [f"{channel}/{purpose}" for channel in ("sms", "email", "wecom") for purpose in ("marketing", "service")]
+REFUSABLE = [
+    f"{channel}/{purpose}"
+    for channel in ("sms", "email", "wecom", "staff_task")
+    for purpose in ("marketing", "service")
+]
 
 
 class Placed(NamedTuple):
@@ -188,6 +192,10 @@ class Statements:
         said = self.consents.get(name, set())
         refusals = [at for kind, at in said if kind == "refused"]
         refusals += [self.refused] if self.refused and name in REFUSABLE else []
+        if (
+            self.refused and name not in REFUSABLE
+        ):  # `all`: what an erasure does not refuse it does not let through either
+            said = {(kind, at) for kind, at in said if kind == "refused" or (kind == "dated" and at > self.refused)}
         dated = max((at for kind, at in said if kind == "dated"), default=None)
         if dated is not None and dated > max(refusals, default=dated - 1):
             return Consent(True, dated)

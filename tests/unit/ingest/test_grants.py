@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from services.ingest.fields import EventRefusedError
@@ -10,12 +12,14 @@ from tests.unit.ingest.test_segment import AT_MS, message, taken, track
 
 
 def test_v7_a_grant_in_traits_is_undated_unless_it_names_its_instant() -> None:
-    dated = {"marketing": {"granted": True, "granted_at": "2025-06-30T09:21:33+08:00"}, "service": {"granted": False}}
-    given = message(type="identify", traits={"consents": {"sms": True, "email": dated}})
+    word = {"granted": True, "granted_at": "2025-06-30T09:21:33+08:00"}
+    dated = {"marketing": word, "service": {"granted": False}}
+    given = message(type="identify", traits={"consents": {"sms": True, "email": dated, "wecom": word}})
     assert [(fact.granted, fact.granted_at) for fact in taken(given).facts[1:] if isinstance(fact, ConsentSet)] == [
         (True, None),
         (True, AT_MS - 123),
         (False, None),
+        (True, AT_MS - 123),
     ]
 
 
@@ -23,6 +27,12 @@ def test_v3_a_whole_number_is_the_version_of_a_refund_or_cancellation_and_other_
     refund, *_ = taken(track("Order Refunded", order_id="o1", total=1, version=7)).facts
     gone, *_ = taken(track("Order Cancelled", order_id="o1", order_version=3)).facts
     app, *_ = taken(track("Order Cancelled", order_id="o1", version="5.2.0")).facts
+    others = ("2", Decimal("3.0"), 0, -1, Decimal("2.5"), True)
+    told = [taken(track("Order Cancelled", order_id="o1", version=one)).facts[0] for one in others]
+    assert [one.version for one in told if isinstance(one, OrderCancelled)] == [2, 3, None, None, None, None]
+    (both,) = taken(track("Order Cancelled", order_id="o1", version=12, order_version="4")).facts
+    assert isinstance(both, OrderCancelled)
+    assert both.version == 4, "an app's build stands beside it"
     assert isinstance(refund, OrderRefunded)
     assert isinstance(gone, OrderCancelled)
     assert isinstance(app, OrderCancelled)
@@ -33,6 +43,13 @@ def test_v3_a_whole_number_is_the_version_of_a_refund_or_cancellation_and_other_
 @pytest.mark.parametrize(
     ("given", "path", "reason"),
     [
+        (
+            message(
+                type="identify", traits={"consents": {"sms": {"granted": False, "granted_at": "2025-06-30T09:21:33Z"}}}
+            ),
+            "traits.consents.sms.marketing.granted_at",
+            "goes with",
+        ),
         (
             message(
                 type="identify", traits={"consents": {"sms": {"marketing": {"granted": True, "granted_at": "soon"}}}}

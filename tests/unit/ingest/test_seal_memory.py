@@ -42,6 +42,15 @@ def test_t10_a_value_told_once_more_is_as_late_as_it_was_told_last() -> None:
     ]
 
 
+def test_t10_a_value_told_once_more_years_later_is_sealed_with_the_later_instant() -> None:
+    memory, year = SealMemory(Seconds()), 365 * 86_400_000
+    first = memory.begin(*ANN, "mine", 0)
+    assert first is not None
+    assert [first.covers(at) for at in (-year, 599_999, 600_000, year)] == [True, True, False, False]
+    memory.finish(first)
+    assert [_sealed(memory, "mine", at) for at in (5 * year, 5 * year + 1, 3 * year)] == [True, False, False]
+
+
 def test_t10_what_the_broker_may_not_have_holds_nothing_back() -> None:
     memory = SealMemory(Seconds())
     under_way = memory.begin(*ANN, "new", 20)

@@ -152,6 +152,11 @@ def test_an_event_becomes_its_fact(given: dict[str, Any], expected: object) -> N
             "RFC 3339",
         ),
         (event("order.cancelled", order_id="o1", version=0), "version", ""),
+        (
+            event("consent.set", channel="sms", purpose="service", granted=False, granted_at="2025-06-30T09:21:33Z"),
+            "granted_at",
+            "goes with",
+        ),
         (event("nonsense"), "type", "invalid value"),
         ([], "", "expected `object`"),
     ],

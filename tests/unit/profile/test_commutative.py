@@ -206,10 +206,37 @@ def test_v7_an_erasure_refuses_everything_until_a_dated_grant() -> None:
     for number in range(3):  # stored traits, sent again with every visit
         told.consent(T + 41 * DAY + number, granted=True)
     consents = told.profile().consents
-    assert len(consents) == 6
+    assert len(consents) == 8
     assert not any(one.granted for one in consents.values())
     told.consent(T + 42 * DAY, granted=True, granted_at=T + 42 * DAY)
     assert [name for name, one in told.profile().consents.items() if one.granted] == ["email/marketing"]
+
+
+def test_v7_no_undated_word_on_all_or_on_tasks_lifts_an_erasure() -> None:
+    told = Told()
+    told.place()
+    told.hear(CustomerErased(id="x", at=T + 40 * DAY))
+    for channel in ("all", "staff_task"):
+        for granted_at in (None, T + 39 * DAY):
+            at = T + 41 * DAY
+            told.hear(
+                ConsentSet(
+                    id=told.name(), at=at, channel=channel, purpose="marketing", granted=True, granted_at=granted_at
+                )
+            )
+    assert not any(one.granted for one in told.profile().consents.values())
+    at = T + 42 * DAY
+    told.hear(ConsentSet(id=told.name(), at=at, channel="all", purpose="marketing", granted=True, granted_at=at))
+    assert told.profile().consents["all/marketing"] == Consent(True, at)
+
+
+def test_the_shops_of_erased_orders_go() -> None:
+    told = Told()
+    told.place(shop_id="gone")
+    told.place(order_id="later", at=T + 20 * DAY, shop_id="kept")
+    told.hear(CustomerErased(id="x", at=T + 10 * DAY))
+    assert told.state.shops == ("kept",)
+    assert [told.state.shops[one.shop - 1] for one in entries(told.state.orders)] == ["kept"]
 
 
 # --- T6: browsed without an order
