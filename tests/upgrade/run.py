@@ -1,4 +1,4 @@
-"""One upgrade: half a season on the older build, the other half on this one, then rest and the oracle's verdict."""
+"""One upgrade: half a season on the older build, a quarter on this one, a quarter by its newest behaviour, then the oracle's verdict."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import httpx2
 import msgspec
+import yaml
 
 from deploy.demo import plays, retail, shop
 from deploy.demo.people import introduction
@@ -14,6 +15,7 @@ from deploy.demo.scenario import Event, Scenario
 from deploy.demo.verdict import Verdict, at_rest
 from deploy.stack.stack import Stack, emptied
 from shared import clock
+from shared.contract.broadcasts import BEHAVIOUR
 from shared.instants import format_instant
 from shared.shop import Shop
 from tests.bench.versus.builds import Build, Say
@@ -84,7 +86,10 @@ async def run(base: Build, directory: Path, wish: Wish, cache: Path, say: Say) -
         scenario.acked, scenario.posted, scenario.now = acked, posted, middle
         scenario.malformed.update(load.malformed)
         await _providers(stack.sandbox_url, HEALTHY)
-        await scenario.live([one for one in season if one[0] > middle], until=end, step_ms=STEP_MS)
+        later = middle + (end - middle) // 2 // STEP_MS * STEP_MS
+        await scenario.live([one for one in season if middle < one[0] <= later], until=later, step_ms=STEP_MS)
+        await _by_the_newest_behaviour(stack)
+        await scenario.live([one for one in season if one[0] > later], until=end, step_ms=STEP_MS)
         await at_rest(scenario)
         verdict, answer, report = await judge(scenario, Shop(), epoch_ms=retail.DAY)
     red = [f"{one.name}: {one.failures} of {one.compared}" for one in report.checks if one.failures]
@@ -112,6 +117,15 @@ async def _open_shop(before: Older, scenario: Scenario, wish: Wish) -> None:
     options = ("--baseline", format_instant(shop.SEASON_START), "--confirm-forecast", "--zone", "Asia/Shanghai")
     await before.command("services.ingest", "import", str(history), *options)
     await scenario.post([event for buyer in people for event in introduction(buyer.person, shop.SEASON_START)])
+
+
+async def _by_the_newest_behaviour(stack: Stack) -> None:
+    """The same rules once more, by a policy that names what this build can do."""
+    document = yaml.safe_load(plays.POLICY.read_text(encoding="utf-8"))
+    document |= {"version": document["version"] + 1, "behaviour": BEHAVIOUR}
+    file = stack.directory / "newest.yaml"
+    file.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    await retail.publish(stack, file)
 
 
 async def _providers(sandbox_url: str, mix: dict[str, float]) -> None:
