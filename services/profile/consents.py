@@ -78,9 +78,7 @@ def since(state: State, until: int) -> tuple[dict[str, Consent], dict[str, Said]
 
 
 def in_force(state: State) -> dict[str, Consent]:
-    """By "channel/purpose", with the refusal that an erasure leaves; no word on `all` up to it, nor an undated one, counts."""
-    if not state.refused:
-        return state.consents
+    """By "channel/purpose" of a person once erased: everything refused up to it; no word on `all` up to it, nor an undated one, counts."""
     found: dict[str, Consent] = {}
     for name in (*REFUSED, *(name for name in state.consents if name not in REFUSED)):
         words = said_of(state.consents, state.said, name)

@@ -13,9 +13,10 @@ from services.profile import handover, orders
 from services.profile.erasure import told_again, tombstones
 from services.profile.logic import reach, take
 from services.profile.parts import forgotten, in_part, joined, parts_of, without
+from services.profile.ranks import COMMUTATIVE
 from services.profile.snapshot import exits, next_exit, profile_at
 from services.profile.state import State, is_empty
-from services.profile.taking import Where, decided_by
+from services.profile.taking import Where
 from shared.contract import codec
 from shared.contract.broadcasts import Standing, Tick
 from shared.contract.bundles import Bundle, ProfileStep, ProfileUpdated
@@ -73,17 +74,18 @@ class ProfileFold:
             context.clock,
             self._tolerance,
             forwarded=alias if alias != context.key else "",
-            behaviour=max(context.behaviour, state.behaviour),
+            behaviour=max(state.behaviour, context.behaviour),
         )
         taken = take(state, record, where)
         parts = _parts(state, None if taken is None else taken.state, record, where, key=context.key, now=now)
         if taken is None and parts == state.parts:
             return self._untaken(state, record, at, alias)
         if taken is None:  # of the person known, but it is the first under this id
-            return self._outcome(_replace(state, parts=parts, behaviour=decided_by(where, state)), [])
+            decided = where.behaviour if where.behaviour >= COMMUTATIVE else state.behaviour
+            return self._outcome(_replace(state, parts=parts, behaviour=decided), [])
         kept = reach(taken.state, record, where=where, now=now)
-        if kept.behaviour != (behaviour := decided_by(where, state)):
-            kept = _replace(kept, behaviour=behaviour)
+        if where.behaviour >= COMMUTATIVE and kept.behaviour != where.behaviour:
+            kept = _replace(kept, behaviour=where.behaviour)
         if parts is not state.parts:
             kept = _replace(kept, parts=parts)
         if taken.happened is None:  # remembered only: no timer is taken, no step is made

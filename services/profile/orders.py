@@ -56,6 +56,9 @@ def place(book: Book, entry: Entry, *, open_limit: int = OPEN_LIMIT) -> Book:
     i = bisect_left(ats, entry.at)
     while i < len(ats) and ats[i] == entry.at and ids[i] < entry.id:
         i += 1
+    told: tuple[tuple[int, ...], ...] = ()
+    if entry.content or book.contents or entry.shop or book.shops:
+        told = _grown(book.shops, i, entry.shop, len(ats)), _grown(book.contents, i, entry.content, len(ats))
     grown = Book(
         (*ats[:i], entry.at, *ats[i:]),
         (*ids[:i], entry.id, *ids[i:]),
@@ -63,8 +66,7 @@ def place(book: Book, entry: Entry, *, open_limit: int = OPEN_LIMIT) -> Book:
         (*book.versions[:i], entry.version, *book.versions[i:]),
         (*book.aliases[:i], entry.alias, *book.aliases[i:]),
         book.sealed,
-        _grown(book.shops, i, entry.shop, len(ats)),
-        _grown(book.contents, i, entry.content, len(ats)),
+        *told,
     )
     return grown if len(grown.ats) <= open_limit else book_of(entries(grown), keep=open_limit // 2)
 

@@ -25,7 +25,7 @@ def profile_at(state: State, instant: int, window: int, *, key: str) -> Profile:
         last_order_id=last.id if last else "",
         window_orders=window_orders,
         window_amount=window_amount,
-        consents=in_force(state),
+        consents=in_force(state) if state.refused else state.consents,
         contacts={field: contact.alias for field, contact in state.contacts.items()},
         messages=state.messages,
         ids=tuple(sorted(alias for alias in state.aliases if alias != key)),

@@ -7,7 +7,6 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from services.profile import orders
-from services.profile.ranks import COMMUTATIVE
 from services.profile.state import State
 from shared.contract.bundles import Cause, Happened
 from shared.contract.facts import Fact
@@ -47,11 +46,6 @@ class Taken(NamedTuple):
     happened: Happened | None = None
     """None: nothing is sent on."""
     cause: Cause = "event"
-
-
-def decided_by(where: Where, state: State) -> int:
-    """What State.behaviour is after a fact."""
-    return max(state.behaviour, where.behaviour if where.behaviour >= COMMUTATIVE else 0)
 
 
 def happened(fact: Fact, where: Where, **more: Any) -> Happened:
