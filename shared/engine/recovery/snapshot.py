@@ -134,7 +134,7 @@ def _blocks(file: BinaryIO, path: Path) -> Iterator[bytes]:
             raise ValueError(f"{path}: ends within a block")
         size, crc = _FRAME.unpack(frame)
         packed = file.read(size)
-        if zlib.crc32(packed) != crc:
+        if len(packed) != size or zlib.crc32(packed) != crc:
             raise ValueError(f"{path}: a block is damaged")
         yield bytes(cramjam.zstd.decompress(packed))
 

@@ -64,6 +64,18 @@ def test_any_damage_is_noticed(tmp_path: Path) -> None:
             snapshot.read(path)
 
 
+def test_a_last_block_that_claims_more_than_the_file_holds_is_noticed(tmp_path: Path) -> None:
+    path = snapshot.write(tmp_path, _header(8), RECORDS)
+    whole = path.read_bytes()
+    last = place = len(snapshot.MAGIC)
+    while place < len(whole):
+        last, size = place, int.from_bytes(whole[place : place + 4], "big")
+        place += 8 + size
+    path.write_bytes(whole[:last] + (size + 1).to_bytes(4, "big") + whole[last + 4 :])
+    with pytest.raises(ValueError, match="a block is damaged"):
+        snapshot.read(path)
+
+
 def test_a_block_that_is_missing_is_noticed(tmp_path: Path) -> None:
     path = snapshot.write(tmp_path, _header(8, customers=len(RECORDS)), RECORDS)
 
