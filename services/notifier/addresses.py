@@ -1,4 +1,4 @@
-"""Which of a customer's addresses holds, and what contact-points-v1 must hear again; pure, knows no broker and no table."""
+"""Chooses the address of a customer and field that holds, and the record to write to contact-points-v1 again; pure."""
 
 from __future__ import annotations
 

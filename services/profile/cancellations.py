@@ -1,4 +1,4 @@
-"""Cancelled orders: for ever, or up to a version of the order (behaviour 4); knows no amounts and no instants."""
+"""Cancelled orders in packed rows: cancelled for ever, or up to a version of the order (behaviour 4)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Cancelled(NamedTuple):
 
     version: int
     ever: bool
-    """Before that it was in force at some time: if it comes back, that is a correction, no purchase."""
+    """The order was in force before. A higher version of it is then a correction, not a purchase."""
 
 
 def find(for_ever: bytes, rows: bytes, order: bytes) -> Cancelled | None:

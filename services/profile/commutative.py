@@ -144,7 +144,7 @@ def tags_set(state: State, fact: events.TagsSet, where: Where) -> Taken:
 
 
 def consent_set(state: State, fact: events.ConsentSet, where: Where) -> Taken:
-    """A refusal holds until a grant whose own instant is later; no grant is later than its report."""
+    """A refusal holds until a grant with a later instant of its own. A grant is at most as late as its report."""
     name = f"{fact.channel}/{fact.purpose}"
     if not fact.granted:
         new = Said(refused=where.at)
@@ -162,10 +162,10 @@ FOR_EVER: Final[dict[type[Fact], Any]] = {
     events.OrderRefunded: order_refunded,
     events.OrderCancelled: order_cancelled,
 }
-"""Facts whose repetition is known for ever, by their own ids."""
+"""Facts with ids of their own (order, refund): a repeat is recognised for ever."""
 RINGED: Final[dict[type[Fact], Any]] = {
     events.TraitsSet: traits_set,
     events.TagsSet: tags_set,
     events.ConsentSet: consent_set,
 }
-"""Facts whose repetition is known by the ring of event ids."""
+"""Facts without ids of their own: a repeat is recognised by the ring of event ids."""

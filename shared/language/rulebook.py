@@ -41,7 +41,7 @@ class Rulebook(msgspec.Struct, frozen=True, kw_only=True):
     tells_consents: bool = False
     """Refusals are told to the notifier as commands (behaviour 3)."""
     bought_before: int = 0
-    """An order so long before a beat still takes away what it armed for half a person (behaviour 4: within its 24 h)."""
+    """Milliseconds: an order at most so long before a beat ends what the beat armed while ids were being merged."""
     zone: ZoneInfo
     """Of the shop: for customers who name none."""
     exponent: int

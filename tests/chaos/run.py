@@ -196,7 +196,7 @@ async def _seen(chaos: Chaos, verdict: Verdict) -> Seen:
 
 
 async def _event_ids(kafka: str, planted: set[tuple[str, int, int]]) -> list[str]:
-    """Public records whose `ce_id` stands over another one too, or that have two."""
+    """Public records that share a `ce_id` with another record, or that have two ids."""
     return event_ids.breaches(
         [
             Emit(topic, one.partition, one.key, one.value or b"", one.headers)

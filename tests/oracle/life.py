@@ -38,7 +38,7 @@ class Life:
         self.profile = Profile()
         self.segments = Segments()
         self.shown: Segments | None = None
-        """What the public sees of him, where that is not where he stands."""
+        """The public snapshot; None: it shows `segments`."""
         self.cuts: CutsTold | None = None
         self.changes: list[Moved] = []
         self.measure: Measure | None = None

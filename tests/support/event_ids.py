@@ -7,31 +7,18 @@ from typing import Any, Final
 
 import msgspec
 
+from deploy.contracts.asyncapi import WITH_HEADERS
 from shared.contract.topics import (
     CONTACT_POINTS,
     CUSTOMER_EVENTS,
     DEAD_LETTERS,
-    OUTREACH_COMMANDS,
-    OUTREACH_DECISIONS,
     REJECTED_EVENTS,
     SEGMENT_CHANGES,
-    SEGMENTS,
 )
 from shared.engine.fold.batch import Emit
 
-ALWAYS: Final = frozenset(
-    topic.name
-    for topic in (
-        CONTACT_POINTS,
-        SEGMENT_CHANGES,
-        SEGMENTS,
-        OUTREACH_COMMANDS,
-        OUTREACH_DECISIONS,
-        REJECTED_EVENTS,
-        DEAD_LETTERS,
-    )
-)
-"""Topics of which every record that a service writes has an id."""
+ALWAYS: Final = frozenset(topic.name for topic in WITH_HEADERS)
+"""Topics of which every record that a service writes has an id, as AsyncAPI promises."""
 PUBLIC: Final = ALWAYS | {CUSTOMER_EVENTS.name}
 ONCE: Final = frozenset({SEGMENT_CHANGES.name, REJECTED_EVENTS.name, DEAD_LETTERS.name})
 """Topics where a value never comes again but by a retry. Elsewhere it may, as a record of its own:
